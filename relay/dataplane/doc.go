@@ -1,0 +1,35 @@
+// Package dataplane is the contract between the relay and whatever moves its
+// datagrams.
+//
+// A [Plane] owns every UDP socket of the server: the listeners that clients
+// send to and one relay socket an allocation. It demultiplexes what arrives,
+// relays channel data and Send indications by itself, and hands everything
+// else up to a [Control] function in the socket's own worker loop, whose
+// answer it sends at once. The relay never reads a UDP socket.
+//
+// The plane decides nothing about who may talk to whom. For every datagram, in
+// either direction, it asks the [Pass] of the flow, and obeys.
+//
+//	client --> listener --+-- ChannelData, Send --> Pass.ToPeer ---> relay socket --> peer
+//	                      `-- anything else ------> Control --> answer
+//	peer ----> relay socket ----------------------> Pass.ToClient -> listener ------> client
+//	client --> listener --> Pass.ToPeer --> own live relay --> Pass.ToClient --> other client
+//
+// The last line is relay to relay: two clients of this server whose peers are
+// each other's relayed transport addresses. Their datagrams never touch the
+// network, so this works behind a NAT without hairpin, and a relay port is the
+// only address of ours that can be reached at all.
+//
+// # Two counters, never one
+//
+// A [Tally] counts what was handed to the kernel (or to the other session);
+// everything else is counted once under the [Verdict] that stopped it. A
+// datagram is never cut: too large for its way means dropped and counted.
+//
+// # Planes
+//
+// Package std works everywhere Go does; package mem is a network in memory for
+// tests. Package planetest holds what every plane must pass. std and mem share
+// [Switch], the decision without a socket; a faster plane may keep tables of
+// its own.
+package dataplane

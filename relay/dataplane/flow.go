@@ -1,0 +1,43 @@
+package dataplane
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// Flow is one allocation as the plane sees it: a client, its relay and the
+// judge between them. The exported fields are set before Install and never
+// changed.
+type Flow struct {
+	Client Client
+	Relay  *Relay
+	Pass   Pass
+	Count  FlowCount
+
+	// users counts the moves under way, with closedBit set once the flow has
+	// ended. A lock would not do: a datagram handed over holds two flows, and
+	// two of them in opposite directions beside two Removes would deadlock.
+	users atomic.Int64
+}
+
+const closedBit = 1 << 62
+
+// enter keeps the flow from ending; false: it has ended.
+func (f *Flow) enter() bool {
+	if f.users.Add(1)&closedBit != 0 {
+		f.users.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (f *Flow) leave() { f.users.Add(-1) }
+
+// close ends the flow and waits for the moves under way. They never block, so
+// this is short.
+func (f *Flow) close() {
+	f.users.Or(closedBit)
+	for f.users.Load() != closedBit {
+		runtime.Gosched()
+	}
+}

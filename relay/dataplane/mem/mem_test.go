@@ -1,0 +1,34 @@
+package mem_test
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"turnpike/relay/dataplane/mem"
+	"turnpike/relay/dataplane/planetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func network(ip, alias string) func(testing.TB) planetest.Network {
+	return func(t testing.TB) planetest.Network {
+		p := mem.New(nil)
+		addr := netip.MustParseAddr(ip)
+		return planetest.Network{
+			Plane: p, IP: addr, Alias: netip.MustParseAddr(alias),
+			Host: func() net.PacketConn {
+				c, err := p.Host(netip.AddrPortFrom(addr, 0))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
+			},
+		}
+	}
+}
+
+func TestContract4(t *testing.T) { planetest.Run(t, network("192.0.2.1", "198.51.100.1")) }
+func TestContract6(t *testing.T) { planetest.Run(t, network("2001:db8::1", "2001:db8:1::1")) }

@@ -1,0 +1,94 @@
+package dataplane
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// ListenerID numbers a plane's listeners in the order they were opened.
+type ListenerID int
+
+// Client is where a client's datagrams come from and go to: the five-tuple as
+// the server sees it, since a listener stands for transport, own address and
+// own port. It is comparable.
+type Client struct {
+	Listener ListenerID
+	Addr     netip.AddrPort
+}
+
+// Control takes a datagram that the plane does not relay itself. It runs in
+// the listener's worker loop and must not block. b is valid during the call
+// only. It returns the answer to send to the client, built in out[:0] (or nil
+// for silence); out has room for [MaxControl] bytes.
+type Control func(c Client, b []byte, now time.Time, out []byte) []byte
+
+// MaxControl is the largest answer a Control function may build.
+const MaxControl = 1500
+
+// ErrPortInUse says that a relay port is taken on this host; another may be
+// free.
+var ErrPortInUse = errors.New("dataplane: port in use")
+
+// ErrClosed says that the plane is closed.
+var ErrClosed = errors.New("dataplane: plane closed")
+
+// ErrClientInUse says that the client already has a flow.
+var ErrClientInUse = errors.New("dataplane: client already has a flow")
+
+// Plane moves datagrams. All methods may be called from any goroutine.
+type Plane interface {
+	// Listen opens a UDP socket for clients and serves it until Close. It
+	// returns the bound address: with port 0 the plane chose the port.
+	Listen(at netip.AddrPort, control Control) (ListenerID, netip.AddrPort, error)
+
+	// OpenRelay binds a relay socket. public is the address that peers see:
+	// bind itself, or what a 1:1 NAT in front of it owns. From now on both
+	// are Live. Nothing passes before Install. A taken port is ErrPortInUse.
+	OpenRelay(bind, public netip.AddrPort) (*Relay, error)
+
+	// Install lets a flow's datagrams pass. A client has one flow at most.
+	Install(*Flow) error
+
+	// Remove closes a relay's socket and ends its flow, if one was installed.
+	// When it returns no datagram of the flow is judged, sent or counted any
+	// more, and the relay's addresses are not Live. Removing twice is
+	// harmless. It must not be called from a Pass.
+	Remove(*Relay)
+
+	// Send sends an answer that was not ready when Control returned. It never
+	// blocks; what the socket does not take is dropped and counted.
+	Send(Client, []byte)
+
+	// Live reports whether addr is the bind or public address of an open
+	// relay of this plane.
+	Live(addr netip.AddrPort) bool
+
+	Caps() Caps
+	Counters() *Counters
+
+	// Close closes every socket and waits for the plane's goroutines.
+	Close() error
+}
+
+// Caps tells what a plane is and can do.
+type Caps struct {
+	Name string
+	// MaxPayload is the largest payload relayed, in bytes. Larger ones are
+	// dropped and counted as Oversize.
+	MaxPayload int
+}
+
+// Pass judges datagrams. The plane asks it once for each, whatever the way it
+// came; n is the payload in bytes, without framing. It is called from several
+// goroutines at once and must not block or allocate.
+type Pass interface {
+	// ToPeer judges a datagram of the client. It came over channel, and the
+	// answer names the peer bound to it; or, when channel is 0, by Send
+	// indication to peer, and the answer is that peer.
+	ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Time) (netip.AddrPort, Verdict)
+
+	// ToClient judges a datagram of peer. It goes to the client over the
+	// channel answered, or as a Data indication when that is 0.
+	ToClient(peer netip.AddrPort, n int, now time.Time) (channel uint16, v Verdict)
+}

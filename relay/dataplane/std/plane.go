@@ -1,0 +1,191 @@
+package std
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"turnpike/relay/dataplane"
+)
+
+// maxPayload is what fits a relay goroutine's buffer. WebRTC stays under 1,500
+// bytes; this leaves room for fragmented datagrams of other applications.
+const maxPayload = 4096
+
+// Options configures a plane.
+type Options struct {
+	// Now is the clock that a datagram is judged by; time.Now if nil.
+	Now func() time.Time
+	// SocketBuffer is the size asked for each listener's receive and send
+	// buffer, in bytes; 0 asks for 4 MiB. The kernel may grant less.
+	SocketBuffer int
+}
+
+// Plane is the portable data plane.
+type Plane struct {
+	now    func() time.Time
+	buffer int
+	table  *dataplane.Switch
+	done   chan struct{}
+	wg     sync.WaitGroup
+
+	mu        sync.RWMutex // guards the following fields
+	closed    bool
+	listeners []*socket
+	relays    map[*dataplane.Relay]*socket
+}
+
+var _ dataplane.Plane = (*Plane)(nil)
+
+// New makes a plane that has nothing open yet.
+func New(o Options) (*Plane, error) {
+	if o.SocketBuffer < 0 {
+		return nil, fmt.Errorf("std: SocketBuffer is %d bytes; it can't be negative", o.SocketBuffer)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.SocketBuffer == 0 {
+		o.SocketBuffer = 4 << 20
+	}
+	return &Plane{
+		now: o.Now, buffer: o.SocketBuffer, table: dataplane.NewSwitch(maxPayload),
+		done: make(chan struct{}), relays: make(map[*dataplane.Relay]*socket),
+	}, nil
+}
+
+// Listen implements dataplane.Plane.
+func (p *Plane) Listen(at netip.AddrPort, control dataplane.Control) (dataplane.ListenerID, netip.AddrPort, error) {
+	s, err := open(at)
+	if err != nil {
+		return 0, netip.AddrPort{}, fmt.Errorf("listen on udp %s: %w", at, err)
+	}
+	// A smaller buffer than asked for costs drops under bursts, no more.
+	_ = s.conn.SetReadBuffer(p.buffer)
+	_ = s.conn.SetWriteBuffer(p.buffer)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		s.conn.Close()
+		return 0, netip.AddrPort{}, dataplane.ErrClosed
+	}
+	id := dataplane.ListenerID(len(p.listeners))
+	p.listeners = append(p.listeners, s)
+	p.wg.Go(func() { p.runListener(id, s, control) })
+	return id, s.local, nil
+}
+
+// OpenRelay implements dataplane.Plane.
+func (p *Plane) OpenRelay(bind, public netip.AddrPort) (*dataplane.Relay, error) {
+	s, err := open(bind)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, dataplane.ErrPortInUse
+	} else if err != nil {
+		return nil, fmt.Errorf("open relay socket on %s: %w", bind, err)
+	}
+	r := &dataplane.Relay{Bind: bind, Public: public, Socket: s}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		s.conn.Close()
+		return nil, dataplane.ErrClosed
+	}
+	if err := p.table.Add(r); err != nil {
+		s.conn.Close()
+		return nil, err
+	}
+	p.relays[r] = s
+	p.wg.Go(func() { p.runRelay(r, s) })
+	return r, nil
+}
+
+// Install implements dataplane.Plane.
+func (p *Plane) Install(f *dataplane.Flow) error { return p.table.Install(f) }
+
+// Remove implements dataplane.Plane.
+func (p *Plane) Remove(r *dataplane.Relay) {
+	p.mu.Lock()
+	s := p.relays[r]
+	delete(p.relays, r)
+	p.mu.Unlock()
+	if s == nil {
+		return
+	}
+	p.table.Uninstall(r)
+	s.conn.Close()
+}
+
+// Send implements dataplane.Plane.
+func (p *Plane) Send(c dataplane.Client, b []byte) {
+	v := dataplane.Ended
+	if s := p.listener(c.Listener); s != nil {
+		v = s.send(b, c.Addr)
+	}
+	if v != dataplane.Allow {
+		p.table.Counters.Drop(nil, v)
+	}
+}
+
+// Live implements dataplane.Plane.
+func (p *Plane) Live(addr netip.AddrPort) bool { return p.table.Find(addr) != nil }
+
+// Caps implements dataplane.Plane.
+func (p *Plane) Caps() dataplane.Caps {
+	return dataplane.Caps{Name: "std", MaxPayload: maxPayload}
+}
+
+// Counters implements dataplane.Plane.
+func (p *Plane) Counters() *dataplane.Counters { return &p.table.Counters }
+
+// Close implements dataplane.Plane.
+func (p *Plane) Close() error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil
+	}
+	p.closed = true
+	close(p.done)
+	relays, listeners := p.relays, p.listeners
+	p.relays = nil
+	p.mu.Unlock()
+
+	for r, s := range relays {
+		p.table.Uninstall(r)
+		s.conn.Close()
+	}
+	for _, s := range listeners {
+		s.conn.Close()
+	}
+	p.wg.Wait()
+	return nil
+}
+
+func (p *Plane) listener(id dataplane.ListenerID) *socket {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if id < 0 || int(id) >= len(p.listeners) {
+		return nil
+	}
+	return p.listeners[id]
+}
+
+// open binds a UDP socket of the address's own family only, so that an IPv6
+// socket never speaks IPv4 in disguise.
+func open(at netip.AddrPort) (*socket, error) {
+	network := "udp6"
+	if at.Addr().Is4() {
+		network = "udp4"
+	}
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return nil, err
+	}
+	return newSocket(conn)
+}

@@ -1,0 +1,222 @@
+package dataplane
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Switch decides where a datagram goes. It has no socket and no clock: a plane
+// reads, asks FromClient or FromPeer, does what the Move says, and settles it.
+// It is safe for concurrent use and allocates nothing for a datagram.
+type Switch struct {
+	Directory
+	Counters Counters
+
+	maxPayload int
+	seed       maphash.Seed
+	clients    [64]clientShard
+}
+
+// clientShard spreads the lock over the listeners' workers.
+type clientShard struct {
+	mu    sync.RWMutex // guards flows
+	flows map[Client]*Flow
+}
+
+// NewSwitch makes a switch that relays payloads of at most maxPayload bytes.
+func NewSwitch(maxPayload int) *Switch {
+	s := &Switch{maxPayload: maxPayload, seed: maphash.MakeSeed()}
+	for i := range s.clients {
+		s.clients[i].flows = make(map[Client]*Flow)
+	}
+	return s
+}
+
+// MaxPayload is the largest payload relayed, in bytes.
+func (s *Switch) MaxPayload() int { return s.maxPayload }
+
+func (s *Switch) shard(c Client) *clientShard {
+	return &s.clients[maphash.Comparable(s.seed, c)%uint64(len(s.clients))]
+}
+
+func (s *Switch) flow(c Client) *Flow {
+	sh := s.shard(c)
+	sh.mu.RLock()
+	f := sh.flows[c]
+	sh.mu.RUnlock()
+	return f
+}
+
+// Install lets a flow's datagrams pass. Its relay must be in the Directory.
+func (s *Switch) Install(f *Flow) error {
+	sh := s.shard(f.Client)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.flows[f.Client] != nil {
+		return ErrClientInUse
+	}
+	if s.Find(f.Relay.Bind) != f.Relay {
+		return ErrClosed
+	}
+	sh.flows[f.Client] = f
+	f.Relay.flow.Store(f)
+	return nil
+}
+
+// Uninstall takes a relay and its flow out and waits for the moves under way.
+func (s *Switch) Uninstall(r *Relay) {
+	s.Delete(r)
+	f := r.flow.Swap(nil)
+	if f == nil {
+		return
+	}
+	sh := s.shard(f.Client)
+	sh.mu.Lock()
+	if sh.flows[f.Client] == f {
+		delete(sh.flows, f.Client)
+	}
+	sh.mu.Unlock()
+	f.close()
+}
+
+// Kind says what to do with a datagram.
+type Kind uint8
+
+const (
+	Stop     Kind = iota // nothing: it is dropped and counted
+	HandUp               // call Control
+	ToPeer               // send Data from Relay's socket to Peer
+	ToClient             // send Data to Client from its listener
+)
+
+// Move is what becomes of one datagram. ToPeer and ToClient must be settled
+// with Sent or Failed, exactly once: until then the flow can't end.
+type Move struct {
+	Kind   Kind
+	Relay  *Relay
+	Peer   netip.AddrPort
+	Client Client
+	Data   []byte
+
+	flow *Flow
+	n    int
+}
+
+// FromClient decides about the datagram at buf[Headroom:Headroom+n] that came
+// from c. It may overwrite buf.
+func (s *Switch) FromClient(c Client, buf []byte, n int, now time.Time) Move {
+	b := buf[Headroom : Headroom+n]
+	if s.Find(c.Addr) != nil {
+		// A relay of ours never talks to a listener of ours over the network:
+		// loops and nested allocations end here (RFC 8656 §21.1.7).
+		return s.stop(nil, OwnRelay)
+	}
+	var channel uint16
+	var peer netip.AddrPort
+	var payload []byte
+	ok := false
+	switch {
+	case isChannelData(b):
+		if channel, payload, ok = ParseChannelData(b); !ok {
+			return s.stop(nil, Malformed)
+		}
+	case isSend(b):
+		peer, payload, ok = ParseSend(b)
+	}
+	if !ok {
+		s.Counters.Control.Add(n)
+		return Move{Kind: HandUp, Client: c, Data: b}
+	}
+	f := s.flow(c)
+	if f == nil || !f.enter() {
+		return s.stop(nil, NoFlow)
+	}
+	at := Headroom + offset(b, payload)
+	return s.toPeer(f, channel, peer, buf, at, len(payload), now)
+}
+
+// offset is where payload begins in b, of which it is a part.
+func offset(b, payload []byte) int { return cap(b) - cap(payload) }
+
+// toPeer judges a payload on its way out; f is entered.
+func (s *Switch) toPeer(f *Flow, channel uint16, peer netip.AddrPort, buf []byte, at, n int, now time.Time) Move {
+	if n > s.maxPayload {
+		return s.leave(f, Oversize)
+	}
+	peer, v := f.Pass.ToPeer(channel, peer, n, now)
+	if v != Allow {
+		return s.leave(f, v)
+	}
+	if other := s.Find(peer); other != nil {
+		return s.handOver(f, other, buf, at, n, now)
+	}
+	return Move{Kind: ToPeer, Relay: f.Relay, Peer: peer, Data: buf[at : at+n], flow: f, n: n}
+}
+
+// handOver gives a payload of f to the flow of another relay of ours. For the
+// sender it has left.
+func (s *Switch) handOver(f *Flow, other *Relay, buf []byte, at, n int, now time.Time) Move {
+	from := f.Relay.Public
+	f.Count.ToPeer.Add(n)
+	s.Counters.ToPeer.Add(n)
+	s.Counters.HandedOver.Add(n)
+	f.leave()
+	return s.toClient(other, from, buf, at, n, now)
+}
+
+// FromPeer decides about the payload at buf[Headroom:Headroom+n] that came
+// over the network from a peer to relay r. It may overwrite buf.
+func (s *Switch) FromPeer(r *Relay, from netip.AddrPort, buf []byte, n int, now time.Time) Move {
+	if s.Find(from) != nil {
+		return s.stop(nil, OwnRelay) // those are handed over, so this one is forged
+	}
+	return s.toClient(r, from, buf, Headroom, n, now)
+}
+
+func (s *Switch) toClient(r *Relay, from netip.AddrPort, buf []byte, at, n int, now time.Time) Move {
+	f := r.flow.Load()
+	if f == nil || !f.enter() {
+		return s.stop(nil, NoFlow)
+	}
+	if n > s.maxPayload {
+		return s.leave(f, Oversize)
+	}
+	channel, v := f.Pass.ToClient(from, n, now)
+	if v != Allow {
+		return s.leave(f, v)
+	}
+	m := Move{Kind: ToClient, Client: f.Client, flow: f, n: n}
+	if channel != 0 {
+		m.Data = PutChannelData(buf, at, n, channel)
+	} else {
+		m.Data = PutData(buf, at, n, from)
+	}
+	return m
+}
+
+// Sent settles a move whose datagram the socket took.
+func (s *Switch) Sent(m *Move) {
+	mine, all := &m.flow.Count.ToPeer, &s.Counters.ToPeer
+	if m.Kind == ToClient {
+		mine, all = &m.flow.Count.ToClient, &s.Counters.ToClient
+	}
+	mine.Add(m.n)
+	all.Add(m.n)
+	m.flow.leave()
+}
+
+// Failed settles a move whose datagram the socket did not take.
+func (s *Switch) Failed(m *Move, v Verdict) { s.leave(m.flow, v) }
+
+func (s *Switch) stop(f *Flow, v Verdict) Move {
+	s.Counters.Drop(f, v)
+	return Move{}
+}
+
+func (s *Switch) leave(f *Flow, v Verdict) Move {
+	s.Counters.Drop(f, v)
+	f.leave()
+	return Move{}
+}

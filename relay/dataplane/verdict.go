@@ -1,0 +1,37 @@
+package dataplane
+
+// Verdict says what became of a datagram: Allow, or the reason it was dropped.
+type Verdict uint8
+
+const (
+	Allow        Verdict = iota
+	NoFlow               // ChannelData or Send of a client without an allocation
+	NoChannel            // channel number not bound
+	NoPermission         // no permission for the peer, or it lapsed
+	PolicyPeer           // the policy forbids the peer's address and port
+	RateSession          // over the session's bit rate
+	RateUser             // over the user's bit rate
+	QuotaBytes           // the user's bytes a day are spent
+	Ended                // the session has ended
+	Malformed            // truncated ChannelData, impossible source
+	Oversize             // larger than the plane carries, or than the client can take
+	OwnRelay             // came over the network from one of our own relay addresses
+	SocketFull           // the kernel's send buffer is full (EAGAIN)
+	SendError            // the kernel refused to send (no route, ...)
+	NumVerdicts  int     = iota
+)
+
+var verdictNames = [NumVerdicts]string{
+	Allow: "allow", NoFlow: "no_flow", NoChannel: "no_channel", NoPermission: "no_permission",
+	PolicyPeer: "policy", RateSession: "rate_session", RateUser: "rate_user", QuotaBytes: "quota_bytes",
+	Ended: "ended", Malformed: "malformed", Oversize: "oversize", OwnRelay: "own_relay",
+	SocketFull: "socket_full", SendError: "send_error",
+}
+
+// String is the verdict's name in metrics and records.
+func (v Verdict) String() string {
+	if int(v) < NumVerdicts {
+		return verdictNames[v]
+	}
+	return "unknown"
+}
