@@ -1,0 +1,131 @@
+package netpolicy
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Policy judges peers. It is immutable and safe for use by many goroutines.
+type Policy struct {
+	mode        Mode
+	deny, allow lines
+	known       map[netip.Addr]known
+}
+
+// lines are the operator's prefixes by family, the longest first.
+type lines struct{ v4, v6 []netip.Prefix }
+
+// known is what New was told about an address.
+type known struct {
+	host      bool     // an address of this host
+	relay     bool     // a bind or public address of the relay pools
+	broadcast bool     // directed broadcast of a network of ours
+	ports     []uint16 // where our own services listen
+}
+
+// finding is a rule and where it comes from.
+type finding struct {
+	rule   Rule
+	line   netip.Prefix // the operator's, for OperatorDeny and OperatorAllow
+	row    *special     // of the table, if it decided
+	inside reading      // the reading judged, if not the address itself
+}
+
+// Peer judges one peer address and port: asked at ChannelBind, at Send and for
+// every datagram in both directions. live reports whether an address is a
+// currently allocated relay port of ours; it may be nil. It is asked about
+// mapped addresses in their IPv4 form.
+func (p *Policy) Peer(peer netip.AddrPort, live func(netip.AddrPort) bool) Verdict {
+	return verdict(p.peer(peer, live).rule)
+}
+
+func (p *Policy) peer(peer netip.AddrPort, live func(netip.AddrPort) bool) finding {
+	addr := peer.Addr()
+	if !usable(addr) || peer.Port() == 0 {
+		return finding{rule: Invalid}
+	}
+	addr = addr.Unmap()
+	if live != nil && live(netip.AddrPortFrom(addr, peer.Port())) {
+		return finding{rule: LiveRelay}
+	}
+	return p.worst(addr, peer.Port())
+}
+
+// Permission judges an address without port, since a permission has none (RFC
+// 8656 §9). An own relay address is granted: only the port can tell a live
+// relay from the rest of the host, and Peer will.
+func (p *Policy) Permission(peer netip.Addr) Verdict {
+	if !usable(peer) {
+		return verdict(Invalid)
+	}
+	addr := peer.Unmap()
+	if p.known[addr].relay {
+		return verdict(OwnRelay)
+	}
+	return verdict(p.worst(addr, 0).rule)
+}
+
+// usable reports whether addr is an address a datagram could name: a zone never
+// travels (RFC 4007 §6).
+func usable(addr netip.Addr) bool { return addr.IsValid() && addr.Zone() == "" }
+
+// worst judges addr and every IPv4 address in it.
+func (p *Policy) worst(addr netip.Addr, port uint16) finding {
+	f := p.judge(addr, port)
+	if addr.Is4() {
+		return f
+	}
+	in := carried(addr)
+	for i := range in.n {
+		if g := p.judge(in.list[i].addr, port); g.rule < f.rule {
+			f = g
+			f.inside = in.list[i]
+		}
+	}
+	return f
+}
+
+// judge takes steps 2 to 6 for one reading of an address. Port 0 stands for no
+// port, at which nothing listens.
+func (p *Policy) judge(addr netip.Addr, port uint16) finding {
+	row := specialOf(addr)
+	if row != nil && row.rule.hard() {
+		return finding{rule: row.rule, row: row}
+	}
+	k := p.known[addr]
+	if k.broadcast {
+		return finding{rule: Broadcast}
+	}
+	if slices.Contains(k.ports, port) {
+		return finding{rule: OwnService}
+	}
+	if line, ok := p.deny.find(addr); ok {
+		return finding{rule: OperatorDeny, line: line}
+	}
+	line, ok := p.allow.find(addr)
+	switch {
+	case ok && (!k.host || line.IsSingleIP()):
+		return finding{rule: OperatorAllow, line: line}
+	case k.host:
+		return finding{rule: OwnHost}
+	case row != nil:
+		return finding{rule: row.rule, row: row}
+	case p.mode == Public:
+		return finding{rule: DefaultAllow}
+	}
+	return finding{rule: DefaultDeny}
+}
+
+// find returns the longest line that holds addr.
+func (l *lines) find(addr netip.Addr) (netip.Prefix, bool) {
+	list := l.v6
+	if addr.Is4() {
+		list = l.v4
+	}
+	for i := range list {
+		if list[i].Contains(addr) {
+			return list[i], true
+		}
+	}
+	return netip.Prefix{}, false
+}
