@@ -1,0 +1,317 @@
+package metrics
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// full is a snapshot with a number in every field, and no number twice.
+func full() Snapshot {
+	return Snapshot{
+		Allocations:        map[string]int{"udp": 3, "tcp": 2, "tls": 1},
+		AllocationsTotal:   map[string]uint64{"success": 10, "quota": 4},
+		RelayBytes:         map[string]uint64{"to_peer": 1200, "to_client": 3400},
+		RelayPackets:       map[string]uint64{"to_peer": 12, "to_client": 34},
+		HandedOver:         5,
+		Dropped:            map[[2]string]uint64{{"control", "malformed"}: 6, {"data", "no_permission"}: 7},
+		Responses:          map[[2]string]uint64{{"allocate", "401"}: 8, {"create_permission", "403"}: 9},
+		PeerDenied:         map[string]uint64{"private": 11},
+		Auth:               map[string]uint64{"ok": 13, "expired": 14},
+		QuotaRefused:       map[string]uint64{"user_allocations": 15},
+		Minted:             16,
+		MintRefused:        map[string]uint64{"unauthorized": 17},
+		EngineQueue:        18,
+		EngineStallSeconds: 0.25,
+		Accounts:           19,
+	}
+}
+
+// scrape fetches the handler's text and parses it.
+func scrape(t *testing.T, r *Registry) (string, map[string]*dto.MetricFamily) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	body := w.Body.String()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatalf("the exposition does not parse: %v", err)
+	}
+	return body, families
+}
+
+// ours gives the series of the table as "name{label=value,...} number".
+func ours(families map[string]*dto.MetricFamily) map[string]float64 {
+	out := make(map[string]float64)
+	for name, f := range families {
+		if !strings.HasPrefix(name, "turnpike_") || name == "turnpike_build_info" {
+			continue
+		}
+		for _, m := range f.Metric {
+			var labels []string
+			for _, l := range m.Label {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			out[name+"{"+strings.Join(labels, ",")+"}"] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return out
+}
+
+func TestExposition(t *testing.T) {
+	_, families := scrape(t, New("v1.2.3", full))
+	want := map[string]float64{
+		"turnpike_allocations{transport=udp}":                              3,
+		"turnpike_allocations{transport=tcp}":                              2,
+		"turnpike_allocations{transport=tls}":                              1,
+		"turnpike_allocations_total{result=success}":                       10,
+		"turnpike_allocations_total{result=quota}":                         4,
+		"turnpike_relay_bytes_total{direction=to_peer}":                    1200,
+		"turnpike_relay_bytes_total{direction=to_client}":                  3400,
+		"turnpike_relay_packets_total{direction=to_peer}":                  12,
+		"turnpike_relay_packets_total{direction=to_client}":                34,
+		"turnpike_relay_handed_over_packets_total{}":                       5,
+		"turnpike_dropped_packets_total{reason=malformed,stage=control}":   6,
+		"turnpike_dropped_packets_total{reason=no_permission,stage=data}":  7,
+		"turnpike_stun_responses_total{code=401,method=allocate}":          8,
+		"turnpike_stun_responses_total{code=403,method=create_permission}": 9,
+		"turnpike_permission_denied_total{rule=private}":                   11,
+		"turnpike_auth_total{result=ok}":                                   13,
+		"turnpike_auth_total{result=expired}":                              14,
+		"turnpike_quota_rejected_total{quota=user_allocations}":            15,
+		"turnpike_credentials_issued_total{}":                              16,
+		"turnpike_credentials_refused_total{code=unauthorized}":            17,
+		"turnpike_engine_queue_requests{}":                                 18,
+		"turnpike_engine_stall_seconds{}":                                  0.25,
+		"turnpike_quota_accounts{}":                                        19,
+	}
+	got := ours(families)
+	for series, n := range want {
+		if v, ok := got[series]; !ok || v != n {
+			t.Errorf("%s = %v (there: %v), want %v", series, v, ok, n)
+		}
+	}
+	for series := range got {
+		if _, ok := want[series]; !ok {
+			t.Errorf("unexpected series %s", series)
+		}
+	}
+	build := families["turnpike_build_info"]
+	if build == nil || build.Metric[0].GetGauge().GetValue() != 1 || !strings.Contains(build.String(), "v1.2.3") {
+		t.Errorf("turnpike_build_info = %v", build)
+	}
+	for _, name := range []string{"go_goroutines", "process_open_fds"} {
+		if families[name] == nil {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestTypes(t *testing.T) {
+	_, families := scrape(t, New("v1", full))
+	for _, f := range table {
+		want := map[prometheus.ValueType]dto.MetricType{counter: dto.MetricType_COUNTER, gauge: dto.MetricType_GAUGE}[f.kind]
+		if got := families[f.name]; got == nil || got.GetType() != want || got.GetHelp() != f.help {
+			t.Errorf("%s: %v, want type %v and help %q", f.name, got, want, f.help)
+		}
+	}
+}
+
+func TestPromlint(t *testing.T) {
+	body, _ := scrape(t, New("v1", full))
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "turnpike_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+}
+
+func TestTableIsSound(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, f := range table {
+		if seen[f.name] {
+			t.Errorf("%s twice", f.name)
+		}
+		seen[f.name] = true
+		if !strings.HasPrefix(f.name, "turnpike_") || !strings.HasSuffix(f.help, ".") {
+			t.Errorf("%s %q: a name begins with turnpike_, a help is a sentence", f.name, f.help)
+		}
+		if len(f.labels) > maxLabels {
+			t.Errorf("%s has %d labels; maxLabels is %d", f.name, len(f.labels), maxLabels)
+		}
+		for _, l := range f.labels {
+			for _, v := range l.values {
+				if !isWord(v) {
+					t.Errorf("%s: value %q of %s is no word", f.name, v, l.name)
+				}
+			}
+		}
+	}
+}
+
+func TestLive(t *testing.T) {
+	var packets atomic.Uint64
+	r := New("v1", func() Snapshot {
+		return Snapshot{RelayPackets: map[string]uint64{"to_peer": packets.Load()}}
+	})
+	const series = "turnpike_relay_packets_total{direction=to_peer}"
+	for _, want := range []uint64{0, 41, 42} {
+		packets.Store(want)
+		_, families := scrape(t, r)
+		if got := ours(families)[series]; got != float64(want) {
+			t.Errorf("%s = %v, want %d", series, got, want)
+		}
+	}
+}
+
+func TestForeignLabelValues(t *testing.T) {
+	foreign := []string{
+		"alice@example.org", "@alice:example.org", "192.0.2.1", "2001:db8::1", "192.0.2.1:3478",
+		"Alice", "a b", "a\nb", "a\"b", "\xff", "é", "", strings.Repeat("a", maxWord+1),
+	}
+	s := Snapshot{
+		Allocations: map[string]int{"udp": 1, "sctp": 2},
+		Auth:        map[string]uint64{"ok": 1},
+		Dropped:     map[[2]string]uint64{{"data", "malformed"}: 1},
+	}
+	for _, v := range foreign {
+		s.Auth[v] = 1
+		s.Dropped[[2]string{v, v}] = 1
+	}
+	_, families := scrape(t, New("v1", func() Snapshot { return s }))
+	got := ours(families)
+	n := float64(len(foreign))
+	for series, want := range map[string]float64{
+		"turnpike_allocations{transport=udp}":                         1,
+		"turnpike_allocations{transport=other}":                       2,
+		"turnpike_auth_total{result=ok}":                              1,
+		"turnpike_auth_total{result=other}":                           n,
+		"turnpike_dropped_packets_total{reason=malformed,stage=data}": 1,
+		"turnpike_dropped_packets_total{reason=other,stage=other}":    n,
+	} {
+		if got[series] != want {
+			t.Errorf("%s = %v, want %v", series, got[series], want)
+		}
+	}
+	for _, name := range []string{"turnpike_auth_total", "turnpike_dropped_packets_total"} {
+		if k := len(families[name].Metric); k != 2 {
+			t.Errorf("%s has %d series, want 2", name, k)
+		}
+	}
+}
+
+// A caller that puts user names under a label by mistake must not cost a
+// series a user, however often it is scraped, nor make a counter go back.
+func TestLearnedValuesAreBounded(t *testing.T) {
+	round := 0
+	r := New("v1", func() Snapshot {
+		round++
+		auth := map[string]uint64{"ok": uint64(round)}
+		for i := range 50 {
+			auth[fmt.Sprintf("user%d_%d", round, i)] = 1
+		}
+		return Snapshot{Auth: auth}
+	})
+	distinct := make(map[string]bool)
+	for i := 1; i <= 20; i++ {
+		_, families := scrape(t, r)
+		got := ours(families)
+		if got["turnpike_auth_total{result=ok}"] != float64(i) {
+			t.Fatalf("round %d: ok = %v", i, got["turnpike_auth_total{result=ok}"])
+		}
+		for series := range got {
+			if strings.HasPrefix(series, "turnpike_auth_total") {
+				distinct[series] = true
+			}
+		}
+	}
+	if len(distinct) != MaxLearned+1 {
+		t.Errorf("%d series in all, want %d and one for other", len(distinct), MaxLearned)
+	}
+}
+
+func TestConcurrentScrapes(t *testing.T) {
+	r := New("v1", full)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			if _, err := r.prometheus.Gather(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestScrapesAreBounded(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h := New("v1", func() Snapshot {
+		entered <- struct{}{}
+		<-leave
+		return Snapshot{}
+	}).Handler()
+	serve := func() int {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return w.Code
+	}
+	var wg sync.WaitGroup
+	for range maxScrapes {
+		wg.Go(func() {
+			if code := serve(); code != http.StatusOK {
+				t.Errorf("a scrape within the bound: %d", code)
+			}
+		})
+		<-entered
+	}
+	if code := serve(); code != http.StatusServiceUnavailable {
+		t.Errorf("one scrape too many: %d, want 503", code)
+	}
+	close(leave)
+	wg.Wait()
+}
+
+func TestMetricsMethods(t *testing.T) {
+	h := New("v1", full).Handler()
+	for method, want := range map[string]int{
+		http.MethodGet: 200, http.MethodHead: 200, http.MethodPost: 405, http.MethodOptions: 405, "X": 405,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, "/metrics", nil))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", method, w.Code, want)
+		}
+		if want == 405 && w.Header().Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: Allow = %q", method, w.Header().Get("Allow"))
+		}
+	}
+}
+
+func BenchmarkGather(b *testing.B) {
+	r := New("v1", full)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.prometheus.Gather(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package metrics
+
+// Snapshot is the server in numbers at one moment. The caller fills it at each
+// scrape from the counters of the packages at work. Maps go from label values
+// to numbers; a nil map exports nothing. Counters (uint64) never go back.
+type Snapshot struct {
+	// Allocations is the live allocations, by transport of the client: udp,
+	// tcp, tls.
+	Allocations map[string]int
+	// AllocationsTotal counts Allocate requests that were decided, by result:
+	// "success" or what stood in the way ("quota").
+	AllocationsTotal map[string]uint64
+
+	// RelayBytes and RelayPackets count relayed datagrams and their payload
+	// without framing, by direction: to_peer, to_client.
+	RelayBytes, RelayPackets map[string]uint64
+	// HandedOver counts datagrams that went from one relay of ours to another
+	// inside the process. They are part of RelayPackets as well.
+	HandedOver uint64
+	// Dropped counts datagrams that went nowhere, by {stage, reason}; stage is
+	// control (before an answer) or data (relayed traffic).
+	Dropped map[[2]string]uint64
+
+	// Responses counts STUN answers, by {method, code}; code is "success" or
+	// the error code ("401").
+	Responses map[[2]string]uint64
+	// PeerDenied counts peers refused by the policy, by rule.
+	PeerDenied map[string]uint64
+	// Auth counts verified credentials by outcome.
+	Auth map[string]uint64
+	// QuotaRefused counts reservations refused, by the quota that was full.
+	QuotaRefused map[string]uint64
+
+	// Minted counts credentials issued over HTTP, MintRefused the requests for
+	// one that were refused, by code.
+	Minted      uint64
+	MintRefused map[string]uint64
+
+	// EngineQueue is the requests that wait for the TURN engine now.
+	EngineQueue int
+	// EngineStallSeconds is how long the engine has been at its present
+	// request; 0 when idle.
+	EngineStallSeconds float64
+	// Accounts is the users and tenants whose use is held in memory.
+	Accounts int
+}

@@ -1,0 +1,77 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// family is one row of the table: a metric name and what is under it.
+type family struct {
+	name, help string
+	kind       prometheus.ValueType
+	labels     []label
+	read       func(Snapshot) []sample
+}
+
+// label is a label name and its values; nil means they are learned.
+type label struct {
+	name   string
+	values []string
+}
+
+var (
+	transport = label{"transport", []string{"udp", "tcp", "tls"}}
+	direction = label{"direction", []string{"to_peer", "to_client"}}
+	stage     = label{"stage", []string{"control", "data"}}
+	method    = label{"method", []string{"binding", "allocate", "refresh", "create_permission", "channel_bind"}}
+	code      = label{name: "code"}
+	reason    = label{name: "reason"}
+	result    = label{name: "result"}
+	rule      = label{name: "rule"}
+	quota     = label{name: "quota"}
+)
+
+// table is every family of ours. The Go runtime and process collectors and
+// turnpike_build_info come from [New].
+//
+// turnpike_allocations beside turnpike_allocations_total is a clash in
+// OpenMetrics, whose counters are named without the suffix, and none in the
+// Prometheus text format: the only one the handler speaks.
+var table = []family{
+	{"turnpike_allocations", "Live allocations, by transport of the client.",
+		gauge, []label{transport}, func(s Snapshot) []sample { return byLabel(s.Allocations) }},
+	{"turnpike_allocations_total", "Allocate requests decided, by result: success or what stood in the way.",
+		counter, []label{result}, func(s Snapshot) []sample { return byLabel(s.AllocationsTotal) }},
+
+	{"turnpike_relay_bytes_total", "Payload bytes relayed, without STUN or ChannelData framing.",
+		counter, []label{direction}, func(s Snapshot) []sample { return byLabel(s.RelayBytes) }},
+	{"turnpike_relay_packets_total", "Datagrams relayed.",
+		counter, []label{direction}, func(s Snapshot) []sample { return byLabel(s.RelayPackets) }},
+	{"turnpike_relay_handed_over_packets_total", "Datagrams passed from one own relay to another inside the process.",
+		counter, nil, func(s Snapshot) []sample { return single(s.HandedOver) }},
+	{"turnpike_dropped_packets_total", "Datagrams that went nowhere, by stage and reason.",
+		counter, []label{stage, reason}, func(s Snapshot) []sample { return byPair(s.Dropped) }},
+
+	{"turnpike_stun_responses_total", "STUN answers sent, by method and code: success or the STUN error code.",
+		counter, []label{method, code}, func(s Snapshot) []sample { return byPair(s.Responses) }},
+	{"turnpike_permission_denied_total", "Peers refused by the policy, by the rule that refused them.",
+		counter, []label{rule}, func(s Snapshot) []sample { return byLabel(s.PeerDenied) }},
+	{"turnpike_auth_total", "Credentials verified, by result.",
+		counter, []label{result}, func(s Snapshot) []sample { return byLabel(s.Auth) }},
+	{"turnpike_quota_rejected_total", "Allocations refused because a quota was used up, by quota.",
+		counter, []label{quota}, func(s Snapshot) []sample { return byLabel(s.QuotaRefused) }},
+
+	{"turnpike_credentials_issued_total", "Credentials issued over HTTP.",
+		counter, nil, func(s Snapshot) []sample { return single(s.Minted) }},
+	{"turnpike_credentials_refused_total", "Requests for a credential that were refused, by code.",
+		counter, []label{code}, func(s Snapshot) []sample { return byLabel(s.MintRefused) }},
+
+	{"turnpike_engine_queue_requests", "Requests waiting for the TURN engine.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.EngineQueue) }},
+	{"turnpike_engine_stall_seconds", "How long the TURN engine has been at its present request; 0 when idle.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.EngineStallSeconds) }},
+	{"turnpike_quota_accounts", "Users and tenants whose use is held in memory.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.Accounts) }},
+}
