@@ -1,0 +1,137 @@
+package auth
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+)
+
+// What is wrong with a [Request], for errors.Is: each is the caller's fault,
+// and the error's text says what to change. It never repeats the user's name.
+var (
+	ErrUser = errors.New("auth: user")
+	ErrRole = errors.New("auth: role")
+	ErrTTL  = errors.New("auth: ttl")
+)
+
+// credentialIDBytes of randomness in a credential id: 16 characters.
+const credentialIDBytes = 12
+
+// Request asks for a credential.
+type Request struct {
+	// User is whose limits apply: at most [MaxUser] bytes of UTF-8 without
+	// control characters. Empty: the credential stands for itself, and its id
+	// becomes the user.
+	User string
+	Role string        // empty means DefaultRoleName
+	TTL  time.Duration // 1 s to the role's MaxTTL, cut to seconds; 0 means the role's TTL
+}
+
+// Credential is a username and its password. It prints and encodes without the
+// password: whoever hands it out does so by name.
+type Credential struct {
+	Username string
+	Password string `json:"-"`
+
+	ID      string        // unique; for records and revocation
+	User    string        // never empty
+	Role    *Role         // must not be changed
+	TTL     time.Duration // whole seconds
+	Expires time.Time     // UTC, whole seconds
+}
+
+// Format implements [fmt.Formatter] for every verb and flag.
+func (c Credential) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "credential %s %s", c.ID, redacted)
+}
+
+// LogValue implements [slog.LogValuer].
+func (c Credential) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", c.ID), slog.Time("expires", c.Expires))
+}
+
+// Issuer makes credentials under the current issuer key. It may be used from
+// any number of goroutines.
+type Issuer struct {
+	ring *Keyring
+	rand io.Reader
+}
+
+// NewIssuer makes an issuer. random must be safe for concurrent use; nil means
+// crypto/rand.Reader. A keyring without issuer keys is an error.
+func NewIssuer(k *Keyring, random io.Reader) (*Issuer, error) {
+	if k == nil || k.issue == nil {
+		return nil, errors.New("auth: issuer: the keyring has no issuer key; add one to Keys")
+	}
+	if random == nil {
+		random = rand.Reader
+	}
+	return &Issuer{ring: k, rand: random}, nil
+}
+
+// Issue makes a credential that may start sessions until now plus its TTL. A
+// fault of the request is [ErrUser], [ErrRole] or [ErrTTL]; any other error is
+// ours.
+func (i *Issuer) Issue(r Request, now time.Time) (Credential, error) {
+	role, ok := i.ring.Role(r.Role)
+	if !ok {
+		return Credential{}, fmt.Errorf("%w: there is no such role", ErrRole)
+	}
+	ttl, err := chooseTTL(r.TTL, role)
+	if err != nil {
+		return Credential{}, err
+	}
+	if err := checkUser(r.User); err != nil {
+		return Credential{}, err
+	}
+	id, err := i.newID()
+	if err != nil {
+		return Credential{}, err
+	}
+	user := r.User
+	if user == "" {
+		user = id
+	}
+	expires := now.Unix() + int64(ttl/time.Second)
+	if expires < 0 || expires > 999_999_999_999 {
+		return Credential{}, fmt.Errorf("auth: issuer: the clock is at %v", now)
+	}
+	key := i.ring.issue
+	username := formatIssued(Username{Expires: expires, User: user, KeyID: key.id, Role: role.Name, CredentialID: id})
+	return Credential{
+		Username: username, Password: key.password(username),
+		ID: id, User: user, Role: role, TTL: ttl, Expires: time.Unix(expires, 0).UTC(),
+	}, nil
+}
+
+func (i *Issuer) newID() (string, error) {
+	var b [credentialIDBytes]byte
+	if _, err := io.ReadFull(i.rand, b[:]); err != nil {
+		return "", fmt.Errorf("auth: issuer: reading random bytes: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b[:]), nil
+}
+
+func chooseTTL(ttl time.Duration, role *Role) (time.Duration, error) {
+	if ttl == 0 {
+		ttl = role.TTL
+	}
+	if ttl < time.Second || ttl > role.MaxTTL {
+		return 0, fmt.Errorf("%w: must be 1 to %d seconds", ErrTTL, int64(role.MaxTTL/time.Second))
+	}
+	return ttl.Truncate(time.Second), nil
+}
+
+func checkUser(user string) error {
+	if len(user) > MaxUser {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrUser, len(user), MaxUser)
+	}
+	if !cleanText(user) {
+		return fmt.Errorf("%w: must be valid UTF-8 without control characters", ErrUser)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// DefaultRoleName is the role of shared secrets and requests that name none.
+const DefaultRoleName = "default"
+
+// maxTTL bounds what a role may allow: beyond it a credential is a static
+// password in disguise.
+const maxTTL = 366 * 24 * time.Hour
+
+// Role is what a credential allows. Of the three clocks of a session TTL and
+// MaxTTL say until when it may start, MaxSession and Idle when it must end.
+type Role struct {
+	Name string // [A-Za-z0-9_-]{1,32}
+
+	TTL    time.Duration // lifetime of a credential that asks for none; 1 s or more
+	MaxTTL time.Duration // longest lifetime of a credential; TTL to 366 days
+
+	MaxSession time.Duration // a session's longest life; 0: no limit
+	Idle       time.Duration // ends a session without relayed data; 0: never
+
+	Allocations int   // at the same time, a user; 0: no limit
+	SessionBits int64 // bit/s a session, both directions together; 0: no limit
+	UserBits    int64 // bit/s a user, all sessions together; 0: no limit
+	BytesPerDay int64 // a user and UTC day; 0: no limit
+
+	RelayOnly bool // clients are told iceTransportPolicy "relay"
+}
+
+// DefaultRole is the role for real calls without any configuration.
+//
+//   - TTL 24 h: some applications fetch credentials once a session and keep them.
+//   - MaxTTL 48 h: what the common hosted services allow at most; it catches
+//     lifetimes given in milliseconds.
+//   - MaxSession 24 h: no call is cut short, and a session opened with a stolen
+//     credential on its last second still ends.
+//   - Idle none: a relayed candidate pair kept as a fallback carries nothing.
+//   - 20 allocations a user: several devices, each with a few interfaces and two
+//     address families.
+//   - 20 Mb/s a session and a user: a group call in high definition with a
+//     shared screen.
+func DefaultRole() Role {
+	return Role{
+		Name:        DefaultRoleName,
+		TTL:         24 * time.Hour,
+		MaxTTL:      48 * time.Hour,
+		MaxSession:  24 * time.Hour,
+		Allocations: 20,
+		SessionBits: 20e6,
+		UserBits:    20e6,
+	}
+}
+
+// check returns every fault of the role.
+func (r Role) check() error {
+	var errs []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("auth: role %q: "+format, append([]any{r.Name}, args...)...))
+		}
+	}
+	fault(!validName(r.Name), "the name must be 1 to %d of A-Z a-z 0-9 _ -", MaxName)
+	fault(r.MaxTTL < time.Second || r.MaxTTL > maxTTL, "MaxTTL is %v, it must be 1s to %v", r.MaxTTL, maxTTL)
+	fault(r.TTL < time.Second || r.TTL > r.MaxTTL, "TTL is %v, it must be 1s to MaxTTL (%v)", r.TTL, r.MaxTTL)
+	fault(r.MaxSession < 0, "MaxSession is negative; 0 means no limit")
+	fault(r.Idle < 0, "Idle is negative; 0 means never")
+	fault(r.Allocations < 0, "Allocations is negative; 0 means no limit")
+	fault(r.SessionBits < 0, "SessionBits is negative; 0 means no limit")
+	fault(r.UserBits < 0, "UserBits is negative; 0 means no limit")
+	fault(r.BytesPerDay < 0, "BytesPerDay is negative; 0 means no limit")
+	return errors.Join(errs...)
+}

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+)
+
+// LongTermKey is the key of the long-term credential mechanism (RFC 8489
+// §9.2.2) under which a client's MESSAGE-INTEGRITY is made. It prints as
+// "[redacted]".
+type LongTermKey [md5.Size]byte
+
+// Format implements [fmt.Formatter] for every verb and flag.
+func (LongTermKey) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+// MarshalText implements [encoding.TextMarshaler], and with it JSON and slog.
+func (LongTermKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// DeriveKey is MD5(username ":" realm ":" password): RFC 8489 §9.2.2.
+func DeriveKey(username, realm, password string) LongTermKey {
+	b := make([]byte, 0, 256)
+	b = append(append(b, username...), ':')
+	b = append(append(b, realm...), ':')
+	return md5.Sum(append(b, password...))
+}
+
+// passwordLen is the length of the padded base64 of an HMAC-SHA1.
+const passwordLen = 28
+
+// signer makes the passwords of one secret. Its hashes are pooled: setting up
+// an HMAC costs as much as using it, and Verify is what a flood makes us do.
+type signer struct {
+	id     string
+	tenant string
+	role   *Role     // of a shared secret; nil for an issuer key
+	alone  []*signer // itself, as a list of candidates
+	pool   sync.Pool
+}
+
+// hasher is one HMAC-SHA1 with room for its input and output, so that nothing
+// escapes to the heap in a call.
+type hasher struct {
+	mac hash.Hash
+	sum [sha1.Size]byte
+	key LongTermKey
+	buf [MaxUsername + 1 + maxRealm + 1 + passwordLen]byte
+}
+
+func newSigner(id string, secret []byte) *signer {
+	s := &signer{id: id}
+	s.alone = []*signer{s}
+	s.pool.New = func() any { return &hasher{mac: hmac.New(sha1.New, secret)} }
+	return s
+}
+
+// sumOf is HMAC-SHA1(secret, text), valid until the next call.
+func (h *hasher) sumOf(text []byte) []byte {
+	h.mac.Reset()
+	h.mac.Write(text)
+	return h.mac.Sum(h.sum[:0])
+}
+
+// sum is HMAC-SHA1(secret, text).
+func (s *signer) sum(text string) [sha1.Size]byte {
+	h := s.pool.Get().(*hasher)
+	defer s.pool.Put(h)
+	return [sha1.Size]byte(h.sumOf([]byte(text)))
+}
+
+// password is the padded standard base64 of HMAC-SHA1(secret, username).
+
+func (s *signer) password(username string) string {
+	sum := s.sum(username)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// ask derives the username's key, DeriveKey(username, realm, password), and asks
+// signed about it, without any allocation. The caller has capped the username
+// at MaxUsername bytes and the realm at maxRealm.
+func (s *signer) ask(username, realm string, signed func(key []byte) bool) (LongTermKey, bool) {
+	h := s.pool.Get().(*hasher)
+	defer s.pool.Put(h)
+	b := append(h.buf[:0], username...)
+	b = append(append(append(b, ':'), realm...), ':')
+	h.key = md5.Sum(base64.StdEncoding.AppendEncode(b, h.sumOf(b[:len(username)])))
+	return h.key, signed(h.key[:])
+}

@@ -1,0 +1,147 @@
+package auth
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// ClockSkew is how far the clock of an application that mints may run ahead
+// of ours: an expiry up to a role's MaxTTL and ClockSkew ahead is accepted. An
+// expired one gets no grace, as in coturn.
+const ClockSkew = 5 * time.Minute
+
+// maxRealm is the longest realm: RFC 8489 §14.9 has it fewer than 128
+// characters.
+const maxRealm = 127
+
+// Outcome is what became of a username and its signature. The client learns
+// only whether it is OK; the rest is for counting.
+type Outcome uint8
+
+const (
+	OK             Outcome = iota
+	BadUsername            // not one of the forms of ParseUsername
+	Expired                // rightly signed, but too late
+	FarFuture              // rightly signed, but it expires later than the role allows
+	UnknownKey             // names an issuer key that we do not have (any more), or none and there is no shared secret
+	UnknownRole            // rightly signed, but the role is gone
+	WrongSignature         // no key that could have signed it did
+	NumOutcomes    int     = iota
+)
+
+var outcomeNames = [NumOutcomes]string{
+	OK: "ok", BadUsername: "bad_username", Expired: "expired", FarFuture: "far_future",
+	UnknownKey: "unknown_key", UnknownRole: "unknown_role", WrongSignature: "wrong_signature",
+}
+
+// String is the outcome's name in metrics and records.
+func (o Outcome) String() string {
+	if int(o) < NumOutcomes {
+		return outcomeNames[o]
+	}
+	return "unknown"
+}
+
+// Identity is who holds a verified credential.
+type Identity struct {
+	Username     string
+	User         string // empty if the username has none: then no limit a user applies
+	Tenant       string // whose user; of users with the same name in two tenants nothing is shared
+	Role         *Role  // must not be changed
+	CredentialID string // empty if minted by an application
+	KeyID        string // the issuer key or shared secret that fits
+	Expires      time.Time
+	Key          LongTermKey // signs the session's messages, also after Expires
+}
+
+// Verifier checks credentials. It never changes and may be used from any
+// number of goroutines.
+type Verifier struct {
+	ring  *Keyring
+	realm string
+}
+
+// NewVerifier makes a verifier for the realm, which is part of every key:
+// 1 to 127 bytes of UTF-8 without control characters, quotes or backslashes
+// (RFC 8489 §14.9 takes it from RFC 3261's quoted string).
+func NewVerifier(k *Keyring, realm string) (*Verifier, error) {
+	if k == nil {
+		return nil, errors.New("auth: verifier: no keyring")
+	}
+	if realm == "" || len(realm) > maxRealm || !cleanText(realm) || strings.ContainsAny(realm, `"\`) {
+		return nil, errors.New("auth: verifier: the realm must be 1 to 127 bytes without control characters, quotes or backslashes; use the domain name, such as example.org")
+	}
+	return &Verifier{ring: k, realm: realm}, nil
+}
+
+// Verify finds out who signed. signed checks the message's MESSAGE-INTEGRITY
+// under a key; it is asked for each key that could have made it. key is valid
+// during the call only.
+//
+// Every refusal does the same work as any other of its sort; see the package
+// comment. Expired, FarFuture and UnknownRole are reported only where the
+// signature fits: anybody can write a date, and it should not look like a
+// client whose clock or credential is late. Verify allocates nothing.
+func (v *Verifier) Verify(username string, now time.Time, signed func(key []byte) bool) (Identity, Outcome) {
+	name, err := ParseUsername(username)
+	signers, outcome := v.candidates(name, err)
+	text := username
+	if len(text) > MaxUsername {
+		text = text[:MaxUsername] // refused; the work is done all the same
+	}
+	for _, s := range signers {
+		key, fits := s.ask(text, v.realm, signed)
+		if !fits || outcome != WrongSignature {
+			continue
+		}
+		role := s.role
+		if name.Issued() {
+			role = v.ring.roles[name.Role]
+		}
+		// Not returned at once: the remaining keys' work is still to be done.
+		if outcome = judge(name, role, now); outcome == OK {
+			return Identity{
+				Username: username, User: name.User, Tenant: s.tenant, Role: role,
+				CredentialID: name.CredentialID, KeyID: s.id,
+				Expires: time.Unix(name.Expires, 0).UTC(), Key: key,
+			}, OK
+		}
+	}
+	return Identity{}, outcome
+}
+
+// candidates are the keys to ask and the outcome if none of them fits. Where
+// it is anything but WrongSignature no fit changes that.
+func (v *Verifier) candidates(name Username, err error) ([]*signer, Outcome) {
+	outcome := WrongSignature
+	if err != nil {
+		outcome = BadUsername
+	}
+	if name.Issued() {
+		if key := v.ring.keys[name.KeyID]; key != nil {
+			return key.alone, outcome
+		}
+		return v.ring.decoy.alone, UnknownKey
+	}
+	if len(v.ring.shared) > 0 {
+		return v.ring.shared, outcome
+	}
+	if err == nil {
+		outcome = UnknownKey // never WrongSignature: the decoy's secret is in this source
+	}
+	return v.ring.decoy.alone, outcome
+}
+
+// judge is what a rightly signed username is worth.
+func judge(name Username, role *Role, now time.Time) Outcome {
+	switch {
+	case role == nil:
+		return UnknownRole
+	case name.Expires < now.Unix(): // equal is in time, as in coturn
+		return Expired
+	case name.Expires > now.Add(role.MaxTTL+ClockSkew).Unix():
+		return FarFuture
+	}
+	return OK
+}
