@@ -1,0 +1,150 @@
+package ratelimit
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+)
+
+const numShards = 64
+
+// accountKey names a user's account, or with an empty User a tenant's: no user
+// account ever has an empty name. Tenant and user are compared apart, so no
+// choice of names makes two users meet.
+type accountKey Subject
+
+// account is a user or a tenant.
+type account struct {
+	key  accountKey
+	base time.Time // of the rate's ticks
+
+	live int // reservations; guarded by the shard's mu
+
+	rate  bucket
+	bytes daily
+}
+
+// terms are the limits of one account.
+type terms struct {
+	allocations int
+	bits, bytes int64
+}
+
+func userTerms(l Limits) terms {
+	return terms{allocations: l.UserAllocations, bits: l.UserBits, bytes: l.UserBytesPerDay}
+}
+
+func tenantTerms(l Limits) terms { return terms{allocations: l.TenantAllocations} }
+
+// worthKeeping: somebody holds a place, or bytes spent today must be remembered.
+func (a *account) worthKeeping(today int64) bool {
+	return a.live > 0 || a.bytes.spent(today) > 0
+}
+
+// shard is a part of the table under one lock, held for a few map operations,
+// and once a day for a walk through the part.
+type shard struct {
+	mu       sync.Mutex // guards the following
+	accounts map[accountKey]*account
+	swept    int64 // the day for which accounts of earlier days have been removed
+}
+
+func (l *Ledger) shard(k accountKey) *shard {
+	return &l.shards[maphash.Comparable(l.seed, k)%numShards]
+}
+
+// enter takes a place in an account, which it makes if need be.
+func (l *Ledger) enter(k accountKey, t terms, now time.Time) (*account, Refusal) {
+	a, refusal := l.tryEnter(k, t, now)
+	if refusal == AccountsFull && l.sweep(dayOf(now)) {
+		return l.tryEnter(k, t, now)
+	}
+	return a, refusal
+}
+
+func (l *Ledger) tryEnter(k accountKey, t terms, now time.Time) (*account, Refusal) {
+	today := dayOf(now)
+	s := l.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.sweepLocked(s, today)
+	a := s.accounts[k]
+	if a == nil {
+		if a = l.addLocked(s, k, now); a == nil {
+			return nil, AccountsFull
+		}
+	}
+	a.rate.setRate(t.bits, ticks(a.base, now))
+	a.bytes.limit.Store(t.bytes)
+	refusal := None
+	switch {
+	case t.allocations != 0 && a.live >= t.allocations:
+		refusal = UserAllocations
+		if k.User == "" {
+			refusal = TenantAllocations
+		}
+	case a.bytes.exhausted(today):
+		refusal = DayBytesSpent
+	default:
+		a.live++
+		return a, None
+	}
+	l.dropLocked(s, a, today)
+	return nil, refusal
+}
+
+// addLocked makes an account, or nil if there are too many.
+func (l *Ledger) addLocked(s *shard, k accountKey, now time.Time) *account {
+	if l.accounts.Add(1) > l.maxAccounts {
+		l.accounts.Add(-1)
+		return nil
+	}
+	// The names are parts of a username, which they would keep alive.
+	k = accountKey{Tenant: strings.Clone(k.Tenant), User: strings.Clone(k.User)}
+	a := &account{key: k, base: now}
+	s.accounts[k] = a
+	return a
+}
+
+// dropLocked removes an account that is not worth keeping.
+func (l *Ledger) dropLocked(s *shard, a *account, today int64) {
+	if !a.worthKeeping(today) {
+		delete(s.accounts, a.key)
+		l.accounts.Add(-1)
+	}
+}
+
+// leave gives a place back.
+func (l *Ledger) leave(a *account, now time.Time) {
+	s := l.shard(a.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.live--
+	l.dropLocked(s, a, dayOf(now))
+	l.sweepLocked(s, dayOf(now))
+}
+
+// sweep removes the accounts of earlier days everywhere and reports whether
+// there may be room now. In a day it walks each shard once: nothing else
+// becomes old before the next, so a full table costs a flood no more than 64
+// locks a try.
+func (l *Ledger) sweep(today int64) bool {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		l.sweepLocked(s, today)
+		s.mu.Unlock()
+	}
+	return l.accounts.Load() < l.maxAccounts
+}
+
+func (l *Ledger) sweepLocked(s *shard, today int64) {
+	if s.swept == today || s.swept == today+1 { // as window.covers: no walk a packet around midnight
+		return
+	}
+	s.swept = today
+	for _, a := range s.accounts {
+		l.dropLocked(s, a, today)
+	}
+}
