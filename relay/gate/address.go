@@ -1,0 +1,101 @@
+package gate
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/pion/stun/v3"
+)
+
+// Address families of XOR-…-ADDRESS and REQUESTED-ADDRESS-FAMILY (RFC 8489
+// §14.1, RFC 8656 §18.6).
+const (
+	familyIPv4 = 0x01
+	familyIPv6 = 0x02
+)
+
+// putXOR writes a 20-byte or 8-byte XOR address (RFC 8489 §14.2).
+func putXOR(b []byte, a netip.AddrPort, tx *[12]byte) {
+	binary.BigEndian.PutUint16(b[2:], a.Port()^magicCookie>>16)
+	if addr := a.Addr().Unmap(); addr.Is4() {
+		b[1] = familyIPv4
+		v4 := addr.As4()
+		copy(b[4:], v4[:])
+	} else {
+		b[1] = familyIPv6
+		v6 := addr.As16()
+		copy(b[4:], v6[:])
+	}
+	xorAddress(b[4:], tx)
+}
+
+// xorSize is the size of an address' XOR form.
+func xorSize(a netip.AddrPort) int {
+	if a.Addr().Unmap().Is4() {
+		return 8
+	}
+	return 20
+}
+
+// getXOR reads an XOR address. The size must be the family's own: a shorter one
+// crashed pion/stun (pull request 278) and passed pion/turn as another address.
+func getXOR(b []byte, tx *[12]byte) (netip.AddrPort, bool) {
+	var addr netip.Addr
+	switch {
+	case len(b) == 8 && b[1] == familyIPv4:
+		var v4 [4]byte
+		copy(v4[:], b[4:])
+		xorAddress(v4[:], tx)
+		addr = netip.AddrFrom4(v4)
+	case len(b) == 20 && b[1] == familyIPv6:
+		var v6 [16]byte
+		copy(v6[:], b[4:])
+		xorAddress(v6[:], tx)
+		addr = netip.AddrFrom16(v6)
+	default:
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(b[2:])^magicCookie>>16), true
+}
+
+// xorAddress xors 4 or 16 bytes with the magic cookie and the transaction id.
+func xorAddress(b []byte, tx *[12]byte) {
+	binary.BigEndian.PutUint32(b, binary.BigEndian.Uint32(b)^magicCookie)
+	for i := range b[4:] {
+		b[4+i] ^= tx[i]
+	}
+}
+
+// peers reads every XOR-PEER-ADDRESS that counts. false: one is malformed.
+func (m *message) peers() ([]netip.AddrPort, bool) {
+	var list []netip.AddrPort
+	for rest := m.raw[headerSize:m.end]; len(rest) > 0; {
+		var typ stun.AttrType
+		var value []byte
+		typ, value, rest, _ = next(rest) // the walk has been here before
+		if typ != stun.AttrXORPeerAddress {
+			continue
+		}
+		peer, ok := getXOR(value, &m.tx)
+		if !ok {
+			return nil, false
+		}
+		list = append(list, peer)
+	}
+	return list, true
+}
+
+// reachable reports whether a peer is of the family of the relayed transport
+// address. An IPv4-mapped IPv6 address is of neither: it looks like the one and
+// would be sent to as the other (CVE-2026-27624).
+func reachable(peer, relayed netip.Addr) bool {
+	return !peer.Is4In6() && peer.Is4() == relayed.Unmap().Is4()
+}
+
+// isFamily reports whether an address family attribute names that of relayed.
+func isFamily(family byte, relayed netip.Addr) bool {
+	if relayed.Unmap().Is4() {
+		return family == familyIPv4
+	}
+	return family == familyIPv6
+}

@@ -1,0 +1,38 @@
+package gate
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/pion/stun/v3"
+)
+
+// Answer builds the answer to a request that was forwarded, in out[:0]: signed
+// under the client's key, with FINGERPRINT if the request had it. A code that
+// no error response can have is answered as 500.
+func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
+	code := a.Code
+	if code != 0 && (code < 300 || code > 699) { // RFC 8489 §14.8
+		code = codeServerError
+	}
+	w := begin(out, r.Method, code, &r.Tx)
+	if code == 0 {
+		w.success(r.Method, r.Client.Addr, a)
+	}
+	g.counts.replied(r.Method, code)
+	return w.finish(r.Identity.Key[:], r.Fingerprint)
+}
+
+// success adds what a success response of the method has (RFC 8656 §7.2, §7.3,
+// §10.2, §12.2).
+func (r *reply) success(m Method, client netip.AddrPort, a Answer) {
+	if m == Allocate {
+		r.address(stun.AttrXORRelayedAddress, a.Relayed)
+	}
+	if m == Allocate || m == Refresh {
+		r.uint32(stun.AttrLifetime, uint32(max(a.Lifetime, 0)/time.Second))
+	}
+	if m == Allocate {
+		r.address(stun.AttrXORMappedAddress, client)
+	}
+}

@@ -1,0 +1,91 @@
+package gate
+
+import "turnpike/auth"
+
+// minChallenged is the smallest request that earns a 401 over UDP: that of the
+// smallest first Allocate, which has REQUESTED-TRANSPORT. Whatever is smaller
+// is sent by no client without credentials, and the 401 would be three times
+// its size, sent to whoever's address it bears.
+const minChallenged = 28
+
+// authenticate is the long-term credential mechanism, in the order of RFC 8489
+// §9.2.4. It stops at the first fault, and the dear steps come last: nothing is
+// looked up and no key is made before the nonce has shown that the client
+// receives what is sent to its address.
+func (c *call) authenticate() Verdict {
+	m := &c.m
+	switch {
+	case m.integrity == 0 && len(m.raw) < minChallenged && c.p.Transport == UDP:
+		return c.plain(codeBadRequest)
+	case m.integrity == 0:
+		return c.plain(codeUnauthenticated)
+	case m.username == nil || m.realm == nil || m.nonce == nil:
+		return c.plain(codeBadRequest)
+	case !c.g.nonces.valid(m.nonce, c.p.Transport, c.p.Client.Addr, c.now):
+		return c.plain(codeStaleNonce)
+	case string(m.realm) != c.g.o.Realm:
+		return c.plain(codeUnauthenticated)
+	}
+	s, live := c.g.o.Sessions(c.p.Client)
+	if live && s.Pending {
+		// Answering would be guessing: the client sends it again, and by then
+		// the session is known.
+		return c.drop(InFlight)
+	}
+	who := c.identify(s, live)
+	if who == nil {
+		// Unknown, wrong and expired must look the same (RFC 8489 §9.2.4).
+		return c.plain(codeUnauthenticated)
+	}
+	if m.unknowns > 0 {
+		return c.refuse(codeUnknownAttribute, who) // RFC 8489 §6.3.1
+	}
+	if m.method == Allocate {
+		return c.allocate(s, live, who)
+	}
+	return c.onSession(s, live, who)
+}
+
+// identify returns who signed the request; nil is nobody.
+//
+// A session's own user is known by the session's key: a credential that has
+// expired, or whose key was retired, still refreshes what it began. Anybody
+// else has to show a credential that would do to begin.
+func (c *call) identify(s Session, live bool) *auth.Identity {
+	raw, at := c.m.raw, c.m.integrity
+	if live && s.Identity.Username == string(c.m.username) {
+		if !signed(s.Identity.Key[:], raw, at) {
+			c.g.counts.auth[auth.WrongSignature].Add(1)
+			return nil
+		}
+		c.g.counts.auth[auth.OK].Add(1)
+		return s.Identity
+	}
+	id, outcome := c.g.o.Verifier.Verify(string(c.m.username), c.now, func(key []byte) bool {
+		return signed(key, raw, at)
+	})
+	c.g.counts.auth[outcome].Add(1)
+	if outcome != auth.OK {
+		return nil
+	}
+	who := id // only who is let in costs memory
+	return &who
+}
+
+// onSession serves what needs a session, and its owner.
+func (c *call) onSession(s Session, live bool, who *auth.Identity) Verdict {
+	if !live {
+		return c.refuse(codeAllocationMismatch, who) // RFC 8656 §5
+	}
+	if s.Identity.Username != who.Username {
+		return c.refuse(codeWrongCredentials, who) // RFC 8656 §5
+	}
+	switch c.m.method {
+	case Refresh:
+		return c.refresh(s)
+	case CreatePermission:
+		return c.createPermission(s)
+	default:
+		return c.channelBind(s)
+	}
+}

@@ -1,0 +1,50 @@
+// Package gate judges every STUN message before anything else sees it.
+//
+//	packet --> source, shape --> Binding ------------------------------> reply
+//	                        `--> MESSAGE-INTEGRITY? nonce? realm? -----> reply 401, 438, 400
+//	                                 session, credential --------------> reply 401
+//	                                     420, 437, 441, the method ----> reply, signed
+//	                                         what is left -------------> forward
+//
+// [Gate.Judge] is a pure decision: transport, source, bytes and time in; drop,
+// reply or forward out. It has no socket, no clock and no goroutine, and runs
+// in the socket's own worker loop, from several of them at once. Drops, Binding
+// answers and challenges (401, 438) allocate nothing. What it forwards is a
+// [Request] of checked values, copied: no byte of a stranger goes further. The
+// relay serves it, decides what only the session's tables can tell (quota,
+// ports, channel conflicts), and has [Gate.Answer] build the answer.
+//
+// # What a stranger may cost
+//
+// The steps are ordered by what they cost. Until a nonce of ours comes back,
+// nobody has shown to own their address: the work is one walk over at most
+// [MaxPacket] bytes and the answer is small, has no SOFTWARE and no reason
+// phrase, and takes a token of the source's budget (Options.Replies), on any
+// transport. No token, no reply. No key is derived before that.
+//
+// An unsigned reply over UDP is never more than 2.4 times its request, if the
+// realm has 12 characters at most: a request smaller than the smallest Allocate
+// (28 bytes) gets a 400 of 28 bytes and not the 401 that RFC 8489 §9.2.3.1
+// would have. No client begins with one. Over TCP and TLS, where addresses
+// cannot be forged, it gets the 401.
+//
+// Nothing but a request is ever answered, so two servers cannot be set upon
+// each other (CVE-2024-2169).
+//
+// # Who is who
+//
+// Wrong, unknown and expired credentials get the same 401. Whoever holds the
+// session of a five-tuple is checked under the session's own key: an expired
+// credential refreshes what it began. Another user's valid credential gets 441,
+// or 437 for an Allocate. Attributes after MESSAGE-INTEGRITY do not exist, but
+// for FINGERPRINT, which is verified.
+//
+// An HMAC is made for every request that carries a valid nonce. Its price,
+// about a microsecond, is that of a stranger with an address of their own.
+//
+// # Not here
+//
+// RFC 6062 (TCP relays), RFC 8016 (mobility) and RFC 5780 are not implemented
+// on purpose. The nonce does not offer RFC 8489's password algorithms, so
+// MESSAGE-INTEGRITY-SHA256 alone is a request without credentials.
+package gate

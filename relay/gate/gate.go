@@ -1,0 +1,118 @@
+package gate
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/pion/stun/v3"
+
+	"turnpike/auth"
+)
+
+// Gate judges packets. Its methods may be called from any goroutine.
+type Gate struct {
+	o      Options
+	nonces nonces
+	counts Counters
+}
+
+// New makes a Gate. The error names every fault of the options.
+func New(o Options) (*Gate, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	g := &Gate{
+		o:      o,
+		nonces: nonces{newNonceMAC(o.NonceKey), uint32(o.NonceLifetime / time.Second)},
+	}
+	g.o.NonceKey = nil // the caller's, and of no use any more
+	return g, nil
+}
+
+// Counters is what the gate has done so far.
+func (g *Gate) Counters() *Counters { return &g.counts }
+
+// call is one packet on its way through the gate.
+type call struct {
+	g   *Gate
+	p   Packet
+	now time.Time
+	out []byte
+	m   message
+}
+
+// Judge decides about one packet. A reply is built in out[:0]; with room for
+// dataplane.MaxControl bytes it never needs other memory. Nothing of the
+// verdict points into the packet.
+func (g *Gate) Judge(p Packet, now time.Time, out []byte) Verdict {
+	c := call{g: g, p: p, now: now, out: out}
+	if badSource(p.Client.Addr) {
+		return c.drop(BadSource)
+	}
+	if r := c.m.parse(p.Data); r != NotDropped {
+		return c.drop(r)
+	}
+	if c.m.method == Binding {
+		return c.binding()
+	}
+	return c.authenticate()
+}
+
+// badSource reports whether a source is one that no host can have: an answer
+// would go to many, or to nobody.
+func badSource(a netip.AddrPort) bool {
+	addr := a.Addr().Unmap()
+	return a.Port() == 0 || !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// binding answers anybody (RFC 8489 §6.3.1), whatever credentials ICE or an
+// eager client has added.
+func (c *call) binding() Verdict {
+	if c.m.unknowns > 0 {
+		return c.plain(codeUnknownAttribute)
+	}
+	return c.plain(0)
+}
+
+func (c *call) drop(r Reason) Verdict {
+	c.g.counts.drops[r].Add(1)
+	return Verdict{Action: Drop, Reason: r}
+}
+
+// plain replies without a signature, to somebody who may not be there: it costs
+// a token of the source's budget.
+func (c *call) plain(code int) Verdict {
+	if !c.g.o.Replies.Allow(c.p.Client.Addr.Addr(), c.now) {
+		return c.drop(RepliesSpent)
+	}
+	return c.reply(code, nil)
+}
+
+// refuse replies with an error, signed under the client's key.
+func (c *call) refuse(code int, who *auth.Identity) Verdict { return c.reply(code, who.Key[:]) }
+
+// reply builds what belongs to the code.
+func (c *call) reply(code int, key []byte) Verdict {
+	r := begin(c.out, c.m.method, code, &c.m.tx)
+	switch code {
+	case 0: // Binding
+		r.address(stun.AttrXORMappedAddress, c.p.Client.Addr)
+	case codeUnauthenticated, codeStaleNonce: // RFC 8489 §9.2.4
+		copy(r.add(stun.AttrRealm, len(c.g.o.Realm)), c.g.o.Realm)
+		nonce := c.g.nonces.issue(c.p.Transport, c.p.Client.Addr, c.now)
+		copy(r.add(stun.AttrNonce, nonceSize), nonce[:])
+	case codeUnknownAttribute:
+		r.unknown(c.m.unknown[:c.m.unknowns])
+	}
+	c.g.counts.replied(c.m.method, code)
+	return Verdict{Action: Reply, Reply: r.finish(key, c.m.fingerprint)}
+}
+
+func (c *call) forward(r Request) Verdict {
+	r.Client, r.Transport, r.Method = c.p.Client, c.p.Transport, c.m.method
+	r.Tx, r.Fingerprint = c.m.tx, c.m.fingerprint
+	return Verdict{Action: Forward, Request: &r}
+}

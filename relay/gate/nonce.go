@@ -1,0 +1,79 @@
+package gate
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// A nonce is 16 characters, the base64url form of
+//
+//	4 bytes  the second of its issue, modulo 2^31
+//	8 bytes  HMAC-SHA256(key, second | transport | client address | client port)
+//
+// It is stateless: nothing is stored for a stranger, and any node with the key
+// knows a nonce of any other. It is bound to the client's address and transport,
+// so that a request seen by somebody else is worth nothing from elsewhere
+// (RFC 8489 §9.2.4 leaves that to the server). 64 bits of MAC are enough for
+// something that is guessed online, against a budget of replies, for ten
+// minutes; and each character more would grow the reflected 401.
+//
+// The first bit is always 0, so the first character is one of A to f: a nonce
+// never begins with the cookie "obMatJos2" of RFC 8489 §9.2, with which we would
+// claim to negotiate password algorithms.
+const (
+	nonceSize = 16                // characters
+	nonceRaw  = 12                // bytes
+	nonceText = 4 + 1 + 16 + 2    // bytes under the MAC
+	nonceWrap = 1 << 31           // the seconds in a nonce are modulo this
+	nonceSkew = 5                 // seconds that another node's clock may be ahead
+	nonceMax  = 24 * time.Hour    // the longest lifetime that makes sense
+	nonceLife = 600 * time.Second // default lifetime
+)
+
+// nonces issues and checks nonces.
+type nonces struct {
+	mac      *nonceMAC
+	lifetime uint32 // seconds
+}
+
+func (n *nonces) issue(t Transport, client netip.AddrPort, now time.Time) [nonceSize]byte {
+	return n.make(uint32(now.Unix())%nonceWrap, t, client)
+}
+
+func (n *nonces) make(second uint32, t Transport, client netip.AddrPort) (nonce [nonceSize]byte) {
+	var text [nonceText]byte
+	binary.BigEndian.PutUint32(text[:], second)
+	text[4] = byte(t)
+	addr := client.Addr().As16() // the same for an IPv4 address and its mapped form
+	copy(text[5:], addr[:])
+	binary.BigEndian.PutUint16(text[21:], client.Port())
+	sum := n.mac.sum(&text)
+
+	var raw [nonceRaw]byte
+	binary.BigEndian.PutUint32(raw[:], second)
+	copy(raw[4:], sum[:])
+	base64.RawURLEncoding.Encode(nonce[:], raw[:])
+	return nonce
+}
+
+// valid reports whether a nonce is one that we (or another node with our key)
+// issued to this client no longer than the lifetime ago.
+func (n *nonces) valid(nonce []byte, t Transport, client netip.AddrPort, now time.Time) bool {
+	if len(nonce) != nonceSize {
+		return false
+	}
+	var raw [nonceRaw]byte
+	if k, err := base64.RawURLEncoding.Decode(raw[:], nonce); err != nil || k != nonceRaw {
+		return false
+	}
+	second := binary.BigEndian.Uint32(raw[:])
+	age := (uint32(now.Unix()) - second) % nonceWrap
+	if age > n.lifetime && age < nonceWrap-nonceSkew {
+		return false
+	}
+	want := n.make(second, t, client)
+	return subtle.ConstantTimeCompare(nonce, want[:]) == 1
+}

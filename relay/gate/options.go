@@ -1,0 +1,119 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+)
+
+const (
+	// MaxLifetime is the longest lifetime ever granted. The engine adds a
+	// minute to what it tells pion, which turns 3600 s and more into 600 s
+	// (turn/v4 internal/server/util.go:152-163).
+	MaxLifetime = 3540 * time.Second
+
+	defaultLifetime = 600 * time.Second // RFC 8656 §3.2
+
+	maxOurRealm = 127 // characters, which are bytes here (RFC 8489 §14.9)
+	minNonceKey = 32  // bytes
+)
+
+// Options configures a Gate. What has no default is required.
+type Options struct {
+	// Realm is what clients are told to use (RFC 8489 §14.9): 1 to 127 bytes of
+	// printable ASCII without quote or backslash. Longer than 12 bytes grows
+	// the 401 beyond 2.4 times a request of 28 bytes.
+	Realm string
+	// NonceKey signs nonces: 32 random bytes or more. A fleet may share it.
+	NonceKey []byte
+	// NonceLifetime is how long a nonce is accepted; 600 s if 0.
+	NonceLifetime time.Duration
+	// Verifier checks credentials. Its realm must be Realm.
+	Verifier *auth.Verifier
+	// Replies is the budget of unauthenticated replies a source.
+	Replies *ratelimit.Limiter
+	// Sessions reads the session of a client. It is called from the packet
+	// path: it must not wait.
+	Sessions func(dataplane.Client) (Session, bool)
+	// Peer judges a peer's address and port, for ChannelBind.
+	Peer func(netip.AddrPort) netpolicy.Verdict
+	// Permission judges a peer's address, for CreatePermission: a permission
+	// has no port (RFC 8656 §9).
+	Permission func(netip.Addr) netpolicy.Verdict
+	// DefaultLifetime is the shortest lifetime granted, and what a client gets
+	// that asks for none; 600 s if 0 (RFC 8656 §3.2). In whole seconds.
+	DefaultLifetime time.Duration
+	// MaxLifetime is the longest lifetime granted; 3540 s if 0, which is also
+	// the most it may be. In whole seconds.
+	MaxLifetime time.Duration
+}
+
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	if o.NonceLifetime == 0 {
+		o.NonceLifetime = nonceLife
+	}
+	if o.DefaultLifetime == 0 {
+		o.DefaultLifetime = defaultLifetime
+	}
+	if o.MaxLifetime == 0 {
+		o.MaxLifetime = MaxLifetime
+	}
+	return o
+}
+
+// validate names every fault at once.
+func (o Options) validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("gate: "+format, args...))
+	}
+	if !validRealm(o.Realm) {
+		fault("Realm %q: give 1 to %d printable ASCII characters without quote or backslash", o.Realm, maxOurRealm)
+	}
+	if len(o.NonceKey) < minNonceKey {
+		fault("NonceKey has %d bytes: give %d random ones or more", len(o.NonceKey), minNonceKey)
+	}
+	if o.NonceLifetime < time.Second || o.NonceLifetime > nonceMax {
+		fault("NonceLifetime %v: give 1s to %v, or 0 for %v", o.NonceLifetime, nonceMax, nonceLife)
+	}
+	if o.DefaultLifetime < time.Second || o.DefaultLifetime > o.MaxLifetime || o.DefaultLifetime%time.Second != 0 {
+		fault("DefaultLifetime %v: give whole seconds from 1s to MaxLifetime (%v)", o.DefaultLifetime, o.MaxLifetime)
+	}
+	if o.MaxLifetime > MaxLifetime || o.MaxLifetime%time.Second != 0 {
+		fault("MaxLifetime %v: give whole seconds, %v at most", o.MaxLifetime, MaxLifetime)
+	}
+	for _, need := range []struct {
+		name  string
+		there bool
+	}{
+		{"Verifier", o.Verifier != nil},
+		{"Replies", o.Replies != nil},
+		{"Sessions", o.Sessions != nil},
+		{"Peer", o.Peer != nil},
+		{"Permission", o.Permission != nil},
+	} {
+		if !need.there {
+			fault("%s is nil: the gate does not stand open, give one", need.name)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func validRealm(realm string) bool {
+	if realm == "" || len(realm) > maxOurRealm {
+		return false
+	}
+	for i := range len(realm) {
+		if c := realm[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,74 @@
+package gate
+
+import (
+	"net/netip"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/relay/dataplane"
+)
+
+// Packet is one STUN message, or what claims to be one.
+type Packet struct {
+	Client    dataplane.Client
+	Transport Transport
+	// Data is the message without anything after it. It is only read, and not
+	// kept.
+	Data []byte
+}
+
+// Session is what the gate must know of a client's session.
+type Session struct {
+	// Pending says that its Allocate is still being served. The fields below
+	// may be empty then.
+	Pending bool
+	// Identity is who holds the session. It is never nil in one that is not
+	// pending.
+	Identity *auth.Identity
+	// Tx and Answer are the transaction of its Allocate and what was answered,
+	// for retransmissions (RFC 8656 §7.2).
+	Tx     [12]byte
+	Answer []byte
+	// Relayed is its relayed transport address, which decides the family of
+	// its peers (RFC 8656 §9.2).
+	Relayed netip.AddrPort
+}
+
+// Verdict is what Judge decided. The Action tells which field to read: Reason
+// for Drop, Reply for Reply, Request for Forward.
+type Verdict struct {
+	Action  Action
+	Reason  Reason
+	Reply   []byte
+	Request *Request
+}
+
+// Request is an authenticated request whose every value has been checked. It
+// holds copies and never points into the packet.
+type Request struct {
+	Client    dataplane.Client
+	Transport Transport
+	Method    Method // never Binding
+	Tx        [12]byte
+	Identity  *auth.Identity
+	// Lifetime is what to grant: DefaultLifetime to MaxLifetime of the
+	// Options, or 0 for the end of the session. Allocate, Refresh.
+	Lifetime time.Duration
+	// Peers are 1 to MaxPeers peers without port for CreatePermission, and one
+	// with its port for ChannelBind.
+	Peers []netip.AddrPort
+	// Channel is 0x4000 to 0x4FFF. ChannelBind.
+	Channel uint16
+	// Fingerprint says that the client used FINGERPRINT; so does the answer.
+	Fingerprint bool
+}
+
+// Answer is the outcome of a Request.
+type Answer struct {
+	// Code is the STUN error code (RFC 8656 §19), 300 to 699; 0 is success.
+	Code int
+	// Lifetime is what was granted. Allocate, Refresh.
+	Lifetime time.Duration
+	// Relayed is the relayed transport address. Allocate.
+	Relayed netip.AddrPort
+}
