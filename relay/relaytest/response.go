@@ -1,0 +1,85 @@
+package relaytest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/stun/v3"
+)
+
+// Response is a server's answer to a request.
+type Response struct {
+	Raw    []byte // the datagram
+	Method stun.Method
+	// Code is the error code, 0 for a success response, and -1 for an error
+	// response that carries none that may be.
+	Code     int
+	Realm    string
+	Nonce    string
+	Mapped   netip.AddrPort // XOR-MAPPED-ADDRESS, if any
+	Relayed  netip.AddrPort // XOR-RELAYED-ADDRESS, if any
+	Lifetime time.Duration  // LIFETIME; 0 also if absent
+	// Signed says that MESSAGE-INTEGRITY is there and verifies under the
+	// key of the client that read the response.
+	Signed bool
+}
+
+// OK reports a success response.
+func (r Response) OK() bool { return r.Code == 0 }
+
+// String is what became of the request: "success" or "error 437".
+func (r Response) String() string {
+	switch {
+	case r.Code == 0:
+		return "success"
+	case r.Code < 0:
+		return "error without a code"
+	}
+	return fmt.Sprintf("error %d", r.Code)
+}
+
+// parseResponse reads m, which must be a success or error response.
+func parseResponse(m *stun.Message, key stun.MessageIntegrity) (Response, error) {
+	r := Response{
+		Raw:     m.Raw,
+		Method:  m.Type.Method,
+		Mapped:  xorAddr(m, stun.AttrXORMappedAddress),
+		Relayed: xorAddr(m, stun.AttrXORRelayedAddress),
+		Signed:  len(key) > 0 && key.Check(m) == nil,
+	}
+	switch m.Type.Class {
+	case stun.ClassSuccessResponse:
+	case stun.ClassErrorResponse:
+		r.Code = -1
+		var code stun.ErrorCodeAttribute
+		if code.GetFrom(m) == nil && code.Code >= 300 { // RFC 8489 section 14.8
+			r.Code = int(code.Code)
+		}
+	default:
+		return Response{}, fmt.Errorf("relaytest: %s is no response", m.Type)
+	}
+	if v, err := m.Get(stun.AttrRealm); err == nil {
+		r.Realm = string(v)
+	}
+	if v, err := m.Get(stun.AttrNonce); err == nil {
+		r.Nonce = string(v)
+	}
+	if v, err := m.Get(stun.AttrLifetime); err == nil && len(v) == 4 {
+		r.Lifetime = time.Duration(binary.BigEndian.Uint32(v)) * time.Second
+	}
+	return r, nil
+}
+
+// xorAddr reads an address attribute; the zero value says that it is absent or
+// broken.
+func xorAddr(m *stun.Message, t stun.AttrType) netip.AddrPort {
+	var x stun.XORMappedAddress
+	if x.GetFromAs(m, t) != nil {
+		return netip.AddrPort{}
+	}
+	a := net.UDPAddr{IP: x.IP, Port: x.Port}
+	return netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+}
