@@ -1,0 +1,175 @@
+package issuer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"turnpike/auth"
+)
+
+// Options is what a server is made of.
+type Options struct {
+	// Issuer signs the credentials.
+	Issuer *auth.Issuer
+	// Keys are the API keys that may mint; at least one.
+	Keys []APIKey
+	// URIs are what clients connect to, in the order of preference: 1 to 8 of
+	// turn:host:port?transport=udp|tcp and turns:host:port?transport=tcp.
+	URIs []string
+	// STUN are stun:host:port for the clients that need no relay; may be empty.
+	STUN []string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Log hears of our own faults, and at debug what net/http has to say of
+	// single connections. Never of a key or a password.
+	Log *slog.Logger
+	// Issued is told of every credential before it is sent; nil means nobody.
+	// It runs in the request's goroutine, several at once, and must not block.
+	Issued func(Issued)
+}
+
+// Issued is the record of one credential: all but its password.
+type Issued struct {
+	APIKey, Tenant string // who minted
+	ID             string // of the credential
+	User, Role     string
+	At, Expires    time.Time
+}
+
+// Server serves the credential API.
+type Server struct {
+	issuer   *auth.Issuer
+	keys     keyring
+	uris     []string
+	stun     []string
+	now      func() time.Time
+	log      *slog.Logger
+	issued   func(Issued)
+	counters Counters
+	routes   map[string]route
+}
+
+// route is what a path answers to.
+type route struct {
+	method string
+	serve  http.HandlerFunc
+}
+
+// New checks the options and opens nothing. The error joins every fault found
+// and names each entry.
+func New(o Options) (*Server, error) {
+	if o.Issuer == nil {
+		return nil, errors.New("issuer: Options.Issuer is nil: nothing could sign a credential")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	var faults []error
+	if o.Log == nil {
+		faults = append(faults, errors.New("issuer: Options.Log is nil: give a logger"))
+	}
+	keys, err := newKeyring(o.Keys, o.Issuer, o.Now())
+	faults = append(faults, err, checkURIs(o.URIs, o.STUN))
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		issuer: o.Issuer,
+		keys:   keys,
+		uris:   slices.Clone(o.URIs),
+		stun:   slices.Clone(o.STUN),
+		now:    o.Now,
+		log:    o.Log,
+		issued: o.Issued,
+	}
+	s.routes = map[string]route{
+		"/v1/credentials": {http.MethodPost, s.serveCredentials},
+	}
+	return s, nil
+}
+
+// Counters counts what the server answers.
+func (s *Server) Counters() *Counters { return &s.counters }
+
+// Handler serves the API. Use [Server.HTTPServer], or bound connections as it
+// does.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// HTTPServer is an http.Server for the API whose connections cost little: 5 s
+// for the headers, 10 s for the whole request, 10 s for the answer, 60 s idle,
+// 8 KB of headers (net/http adds 4 KB of slack), 100 HTTP/2 streams. The caller
+// gives it a listener, and TLS where the way to it is not private.
+func (s *Server) HTTPServer() *http.Server {
+	return &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    8 << 10,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
+		// Failed handshakes of scanners are a line each: not for the log of a
+		// public listener. Our own panics never get as far (serve).
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		// OPTIONS * is answered like any other path that is not there.
+		DisableGeneralOptionsHandler: true,
+	}
+}
+
+// serve finds the route. http.ServeMux would answer some paths with a redirect
+// or in plain text.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("credential request failed", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.refuse(w, internal)
+		}
+	}()
+	if len(r.TransferEncoding) > 0 {
+		// Where a proxy before us measures a chunked body by another rule, the
+		// rest of it is a request the proxy never saw. Nothing is read from
+		// this connection any more.
+		w.Header().Set("Connection", "close")
+	}
+	route, ok := s.routes[r.URL.Path]
+	if !ok {
+		s.refuse(w, &refusal{NotFound, "", "there is nothing here; credentials are at POST /v1/credentials"})
+		return
+	}
+	if r.Method != route.method {
+		w.Header().Set("Allow", route.method)
+		s.refuse(w, &refusal{MethodNotAllowed, "", "use " + route.method})
+		return
+	}
+	route.serve(w, r)
+}
+
+var internal = &refusal{Internal, "", "the server failed to make a credential; try again"}
+
+// checkURIs finds every fault of the addresses handed out.
+func checkURIs(turn, stun []string) error {
+	var faults []error
+	if len(turn) == 0 || len(turn) > maxURIs {
+		faults = append(faults, fmt.Errorf("issuer: %d TURN URIs: want 1 to %d", len(turn), maxURIs))
+	}
+	for _, list := range []struct {
+		uris  []string
+		check func(string) error
+	}{{turn, checkTURN}, {stun, checkSTUN}} {
+		for i, uri := range list.uris {
+			err := list.check(uri)
+			if err == nil && slices.Contains(list.uris[:i], uri) {
+				err = errors.New("it is listed twice")
+			}
+			if err != nil {
+				faults = append(faults, fmt.Errorf("issuer: URI %q: %w", uri, err))
+			}
+		}
+	}
+	return errors.Join(faults...)
+}

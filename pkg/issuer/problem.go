@@ -1,0 +1,101 @@
+package issuer
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Code says why a request was refused. The set is closed and its names are
+// part of the API: apps may switch on them.
+type Code uint8
+
+const (
+	Unauthorized         Code = iota // no API key, or not one of ours
+	NotFound                         // no such path
+	MethodNotAllowed                 // the path has other methods
+	QueryNotAllowed                  // parameters in the URL, where logs keep them
+	UnsupportedMediaType             // a body that is not declared application/json
+	BodyTooLarge                     // more than 4 KB
+	BodyUnreadable                   // the body broke off
+	InvalidJSON                      // not one JSON object in UTF-8
+	UnknownField                     // a field the route does not have
+	DuplicateField                   // a field twice: parsers differ on which one counts
+	InvalidUser                      // user of a wrong type or against the rules for user names
+	InvalidTTL                       // ttl of a wrong type or out of range
+	InvalidRole                      // role of a wrong type or not the key's to give
+	Internal                         // our fault
+	NumCodes             int  = iota
+)
+
+var codes = [NumCodes]struct {
+	name   string
+	status int
+}{
+	Unauthorized:         {"unauthorized", http.StatusUnauthorized},
+	NotFound:             {"not_found", http.StatusNotFound},
+	MethodNotAllowed:     {"method_not_allowed", http.StatusMethodNotAllowed},
+	QueryNotAllowed:      {"query_not_allowed", http.StatusBadRequest},
+	UnsupportedMediaType: {"unsupported_media_type", http.StatusUnsupportedMediaType},
+	BodyTooLarge:         {"body_too_large", http.StatusRequestEntityTooLarge},
+	BodyUnreadable:       {"body_unreadable", http.StatusBadRequest},
+	InvalidJSON:          {"invalid_json", http.StatusBadRequest},
+	UnknownField:         {"unknown_field", http.StatusBadRequest},
+	DuplicateField:       {"duplicate_field", http.StatusBadRequest},
+	InvalidUser:          {"invalid_user", http.StatusBadRequest},
+	InvalidTTL:           {"invalid_ttl", http.StatusBadRequest},
+	InvalidRole:          {"invalid_role", http.StatusBadRequest},
+	Internal:             {"internal", http.StatusInternalServerError},
+}
+
+// String is the code's name in answers and metrics.
+func (c Code) String() string {
+	if int(c) < NumCodes {
+		return codes[c].name
+	}
+	return "unknown"
+}
+
+// refusal is why a request gets no credential, in words for the developer of
+// the app. field is the field of the body at fault, or empty.
+type refusal struct {
+	code          Code
+	field, detail string
+}
+
+// problem is the body of every answer but success (RFC 9457). The type is
+// about:blank, so title is the status's own and code tells problems apart.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+	Field  string `json:"field,omitempty"`
+}
+
+// refuse counts and answers a refusal.
+func (s *Server) refuse(w http.ResponseWriter, r *refusal) {
+	s.counters.refused[r.code].Add(1)
+	c := codes[r.code]
+	if r.code == Unauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="turnpike"`)
+	}
+	write(w, c.status, "application/problem+json", problem{
+		Type:   "about:blank",
+		Title:  http.StatusText(c.status),
+		Status: c.status,
+		Detail: r.detail,
+		Code:   c.name,
+		Field:  r.field,
+	})
+}
+
+// write sends one JSON value.
+func write(w http.ResponseWriter, status int, contentType string, body any) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the app has gone: nobody left to tell
+}
