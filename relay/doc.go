@@ -1,0 +1,29 @@
+// Package relay is the TURN server: it joins the gate that judges every
+// control message, the engine that runs pion as a function, and the data plane
+// that moves datagrams, around one table of sessions.
+//
+//	plane's listener --> control --> gate.Judge --> drop | answer
+//	                                     `--> forward: engine queue --> pion --> finish: session table,
+//	                                              plane.Install / Remove, gate.Answer --> plane.Send
+//	plane's data    --> session.ToPeer / session.ToClient (pass.go): the one decision for every datagram
+//
+// A session is one allocation of one client. Its table of permissions and
+// channels is ours, with our deadlines; pion keeps a second copy that nobody
+// asks. The table has one writer, the engine's goroutine, and is read without
+// a lock by the plane's workers.
+//
+// # How a session ends
+//
+// Always by us, and always in this order: it answers no datagram any more
+// (its deadline is moved into the past), its five-tuple is free, its relay
+// socket is closed (the counters stand still), pion forgets it (Refresh 0), and
+// its record is handed out. pion's own timer is given a minute more than the
+// client was granted and so never fires (see package engine).
+//
+// # Lifetimes
+//
+// An allocation lives 600 to 3,540 seconds from its last Refresh, a permission
+// 300, a channel 600 (RFC 8656 §3.2, §9, §12). A channel relays only while the
+// permission for its peer lives. Deadlines hold on the packet path to the
+// nanosecond; the reaper that frees what has lapsed runs once a second.
+package relay

@@ -1,0 +1,97 @@
+package relay_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/relay"
+	"turnpike/relay/relaytest"
+)
+
+// Sessions come and go by the thousand and leave nothing: no goroutine, no
+// descriptor, no port, no account.
+func TestNothingIsLeftOfTenThousandSessions(t *testing.T) {
+	b := socketBed(t, setup{role: func(r *auth.Role) { r.Allocations = 0 }})
+	const workers, each = 4, 2500
+	churn(b, workers, 20) // pools and maps have grown
+	goroutines, files, ports := runtime.NumGoroutine(), descriptors(t), b.server.Stats().RelayPortsFree
+	churn(b, workers, each)
+	// A relay's reader ends just after its socket: let it.
+	for i := 0; runtime.NumGoroutine() > goroutines && i < 1e6; i++ {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine(); n > goroutines {
+		t.Errorf("%d goroutines, then %d", goroutines, n)
+	}
+	if n := descriptors(t); n != files {
+		t.Errorf("%d descriptors, then %d", files, n)
+	}
+	st := b.server.Stats()
+	if st.RelayPortsFree != ports || st.Allocations["udp"] != 0 || st.EngineQueue != 0 {
+		t.Errorf("%d relay ports free, then %d; %d allocations, %d waiting", ports, st.RelayPortsFree, st.Allocations["udp"], st.EngineQueue)
+	}
+	if st.AllocationsTotal["success"] != workers*(each+20) {
+		t.Errorf("%d sessions, want %d", st.AllocationsTotal["success"], workers*(each+20))
+	}
+}
+
+// churn makes and ends sessions with everything a session can have.
+func churn(b *bed, workers, each int) {
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			c := b.raw("churn")
+			defer c.Conn.Close()
+			c.Timeout = time.Minute
+			for range each {
+				if err := oneSession(c); err != nil {
+					b.t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for range workers * each {
+		if b.t.Failed() {
+			return
+		}
+		if r := <-b.ended; r.Why != relay.EndClient || r.PacketsToPeer != 1 || r.PacketsToClient != 1 {
+			b.t.Errorf("%+v", r)
+		}
+	}
+}
+
+// oneSession has its own relayed address for a peer, so that data goes round.
+func oneSession(c *relaytest.Client) error {
+	r, err := c.Allocate()
+	if err != nil || !r.OK() {
+		return fmt.Errorf("Allocate: %v %w", r, err)
+	}
+	if r, err = c.ChannelBind(0x4000, r.Relayed); err != nil || !r.OK() {
+		return fmt.Errorf("ChannelBind: %v %w", r, err)
+	}
+	if err := c.SendChannel(0x4000, []byte("round")); err != nil {
+		return err
+	}
+	if d, err := c.Receive(); err != nil || string(d.Payload) != "round" {
+		return fmt.Errorf("received %+v %w", d, err)
+	}
+	if r, err = c.Refresh(0); err != nil || !r.OK() {
+		return fmt.Errorf("Refresh: %v %w", r, err)
+	}
+	return nil
+}
+
+func descriptors(t *testing.T) int {
+	entries, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}

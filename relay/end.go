@@ -1,0 +1,139 @@
+package relay
+
+import (
+	"context"
+	"math"
+	"net/netip"
+	"time"
+
+	"turnpike/relay/engine"
+)
+
+// End says why a session ended.
+type End uint8
+
+const (
+	EndClient     End = iota // the client's Refresh with LIFETIME 0
+	EndExpired               // the allocation was not refreshed in time
+	EndMaxSession            // the role's MaxSession was over
+	EndIdle                  // no traffic for the role's Idle
+	EndShutdown              // the server stopped
+)
+
+var endNames = [...]string{
+	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle", EndShutdown: "shutdown",
+}
+
+// String is the reason's name in records.
+func (e End) String() string { return endNames[e] }
+
+// Record is what is known of a session that has ended. Bytes are payload:
+// neither STUN nor ChannelData framing counts.
+type Record struct {
+	ID           string
+	Why          End
+	User, Tenant string
+	Role         string
+	CredentialID string
+	Transport    string
+	Client       netip.AddrPort
+	Relayed      netip.AddrPort
+	Start, End   time.Time
+
+	PacketsToPeer, BytesToPeer     uint64
+	PacketsToClient, BytesToClient uint64
+	Dropped                        uint64
+}
+
+// reapEvery is how often lapsed sessions are looked for. They relay nothing
+// from the moment they lapse; this only frees what they hold.
+const reapEvery = time.Second
+
+// runReaper ends sessions whose time is over, until ctx ends.
+func (s *Server) runReaper(ctx context.Context) {
+	tick := time.NewTicker(reapEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.reap(s.now())
+		}
+	}
+}
+
+func (s *Server) reap(now time.Time) {
+	for _, x := range s.sessions.all() {
+		if x.view.Load().Pending {
+			continue
+		}
+		deadline := x.expires.Load()
+		switch {
+		case x.at(now) >= deadline && !ended(deadline):
+			// A Refresh may be moving the deadline at this instant; then it lives.
+			if x.expires.CompareAndSwap(deadline, math.MinInt64) {
+				s.end(x, x.lapsed(now))
+			}
+		case x.idle(now):
+			s.end(x, EndIdle)
+		}
+	}
+}
+
+// lapsed tells the two ways of running out of time apart.
+func (x *session) lapsed(now time.Time) End {
+	if limit := x.identity.Role.MaxSession; limit > 0 && now.Sub(x.start) >= limit.Truncate(time.Second) {
+		return EndMaxSession
+	}
+	return EndExpired
+}
+
+// idle reports whether nothing was relayed for as long as the role allows.
+// Only the reaper calls it.
+func (x *session) idle(now time.Time) bool {
+	limit := x.identity.Role.Idle
+	if limit == 0 {
+		return false
+	}
+	if n := x.flow.Count.ToPeer.Packets() + x.flow.Count.ToClient.Packets(); n != x.moved {
+		x.moved, x.movedAt = n, now
+	}
+	return now.Sub(x.movedAt) >= limit
+}
+
+// end ends a session. It waits for pion and so must not be called on an
+// engine's goroutine.
+func (s *Server) end(x *session, why End) {
+	if x.view.Load().Pending {
+		return // at shutdown only: the engine's Close closes its relay
+	}
+	x.stopData()
+	x.finish(why)
+	// The only error is that the engine is closed, and then the leg is too.
+	_, _ = x.engine.Do(engine.Request{Leg: x.leg, Method: engine.Refresh})
+}
+
+// finish gives back what a session holds, once, and tells of it. Its data has
+// been stopped, so the counters stand still.
+func (x *session) finish(why End) {
+	x.endOnce.Do(func() {
+		s, now := x.server, x.server.now()
+		x.reservation.Release(now)
+		s.sessions.remove(x)
+		s.counts.live[x.transport].Add(-1)
+		s.o.Ended(x.record(why, now))
+	})
+}
+
+func (x *session) record(why End, now time.Time) Record {
+	c := &x.flow.Count
+	return Record{
+		ID: x.id, Why: why, User: x.identity.User, Tenant: x.identity.Tenant, Role: x.identity.Role.Name,
+		CredentialID: x.identity.CredentialID, Transport: x.transport.String(),
+		Client: x.client.Addr, Relayed: x.relay.Public, Start: x.start, End: now,
+		PacketsToPeer: c.ToPeer.Packets(), BytesToPeer: c.ToPeer.Bytes(),
+		PacketsToClient: c.ToClient.Packets(), BytesToClient: c.ToClient.Bytes(),
+		Dropped: c.Dropped(),
+	}
+}

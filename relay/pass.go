@@ -1,0 +1,175 @@
+package relay
+
+import (
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+)
+
+// peers is a session's permissions and channels: written by the engine's
+// goroutine, read by the plane's workers. A change of its shape makes a new
+// table; a change of a deadline is one atomic store. The lists are short (64
+// at most, a handful in a call), so a scan beats a map.
+type peers struct {
+	permissions []*permission
+	channels    []*binding
+}
+
+// permission lets one address send to the client and be sent to.
+type permission struct {
+	addr  netip.Addr
+	until atomic.Int64 // see session.at
+	judged
+}
+
+// binding ties a channel number to a peer. It relays while it and its
+// permission live.
+type binding struct {
+	number     uint16
+	peer       netip.AddrPort
+	permission *permission
+	until      atomic.Int64
+	judged
+}
+
+// judged remembers the port that the policy last allowed, and its generation,
+// so that the policy is read again only after a change. Only a yes is kept,
+// and never one that rests on a relay port being allocated just now.
+type judged struct {
+	allowed atomic.Uint64 // generation<<16 | port
+}
+
+func (p *peers) permission(addr netip.Addr) *permission {
+	for _, x := range p.permissions {
+		if x.addr == addr {
+			return x
+		}
+	}
+	return nil
+}
+
+func (p *peers) channel(number uint16) *binding {
+	for _, x := range p.channels {
+		if x.number == number {
+			return x
+		}
+	}
+	return nil
+}
+
+func (p *peers) bound(peer netip.AddrPort) *binding {
+	for _, x := range p.channels {
+		if x.peer == peer {
+			return x
+		}
+	}
+	return nil
+}
+
+// with returns a table with the given entries added and the lapsed ones gone;
+// a lapsed permission stays while a live channel may be waiting for it.
+func (p *peers) with(now int64, permissions []*permission, channel *binding) *peers {
+	next := new(peers)
+	if channel != nil {
+		next.channels = append(next.channels, channel)
+	}
+	for _, b := range p.channels {
+		if now < b.until.Load() {
+			next.channels = append(next.channels, b)
+		}
+	}
+	needed := func(x *permission) bool {
+		return now < x.until.Load() ||
+			slices.ContainsFunc(next.channels, func(b *binding) bool { return b.permission == x })
+	}
+	next.permissions = append(next.permissions, permissions...)
+	for _, x := range p.permissions {
+		if needed(x) {
+			next.permissions = append(next.permissions, x)
+		}
+	}
+	return next
+}
+
+// live counts the entries that have not lapsed.
+func (p *peers) live(now int64) (permissions, channels int) {
+	for _, x := range p.permissions {
+		if now < x.until.Load() {
+			permissions++
+		}
+	}
+	for _, x := range p.channels {
+		if now < x.until.Load() {
+			channels++
+		}
+	}
+	return permissions, channels
+}
+
+// ToPeer implements dataplane.Pass.
+func (x *session) ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Time) (netip.AddrPort, dataplane.Verdict) {
+	table, at := x.peers.Load(), x.at(now)
+	if at >= x.expires.Load() {
+		return peer, dataplane.Ended
+	}
+	if channel == 0 {
+		p := table.permission(peer.Addr())
+		if p == nil || at >= p.until.Load() {
+			return peer, dataplane.NoPermission
+		}
+		return peer, x.pass(&p.judged, peer, n, now)
+	}
+	b := table.channel(channel)
+	if b == nil || at >= b.until.Load() {
+		return peer, dataplane.NoChannel
+	}
+	if at >= b.permission.until.Load() {
+		return peer, dataplane.NoPermission
+	}
+	return b.peer, x.pass(&b.judged, b.peer, n, now)
+}
+
+// ToClient implements dataplane.Pass.
+func (x *session) ToClient(peer netip.AddrPort, n int, now time.Time) (uint16, dataplane.Verdict) {
+	table, at := x.peers.Load(), x.at(now)
+	if at >= x.expires.Load() {
+		return 0, dataplane.Ended
+	}
+	p := table.permission(peer.Addr())
+	if p == nil || at >= p.until.Load() {
+		return 0, dataplane.NoPermission
+	}
+	if b := table.bound(peer); b != nil && at < b.until.Load() {
+		return b.number, x.pass(&b.judged, peer, n, now)
+	}
+	return 0, x.pass(&p.judged, peer, n, now)
+}
+
+// pass asks the policy in force and the meters.
+func (x *session) pass(j *judged, peer netip.AddrPort, n int, now time.Time) dataplane.Verdict {
+	pol := x.server.policy.Load()
+	key := pol.generation<<16 | uint64(peer.Port())
+	if j.allowed.Load() != key {
+		v := pol.Peer(peer, x.server.o.Plane.Live)
+		if !v.Allowed {
+			return dataplane.PolicyPeer
+		}
+		if v.Rule != netpolicy.LiveRelay {
+			j.allowed.Store(key)
+		}
+	}
+	switch x.meter.Take(n, now) {
+	case ratelimit.None:
+		return dataplane.Allow
+	case ratelimit.SessionRate:
+		return dataplane.RateSession
+	case ratelimit.UserRate:
+		return dataplane.RateUser
+	}
+	return dataplane.QuotaBytes
+}

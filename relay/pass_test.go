@@ -1,0 +1,110 @@
+package relay
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/dataplane/mem"
+)
+
+// judgeOf makes a session with n permitted peers, each on a channel, whose
+// policy, permissions and meters are all at work.
+func judgeOf(t testing.TB, n int) (*session, []netip.AddrPort, time.Time) {
+	ledger, err := ratelimit.NewLedger(ratelimit.LedgerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	reservation, refusal := ledger.Reserve(ratelimit.Subject{User: "alice"},
+		ratelimit.Limits{UserAllocations: 20, SessionBits: 1e12, UserBits: 1e12, UserBytesPerDay: 1e18}, now)
+	if refusal != ratelimit.None {
+		t.Fatal(refusal)
+	}
+	pol, err := netpolicy.New(netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/24")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := auth.DefaultRole()
+	s := &Server{o: Options{Plane: mem.New(nil)}, now: func() time.Time { return now }}
+	s.SetPolicy(pol)
+	x := &session{server: s, start: now, identity: &auth.Identity{Role: &role}, reservation: reservation, meter: reservation.Meter()}
+	x.peers.Store(new(peers))
+	x.expires.Store(int64(time.Hour))
+	var addrs []netip.AddrPort
+	for i := range n {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, 184, 216, byte(i)}), 5000)
+		x.permit(0, []netip.AddrPort{addr}, &binding{number: 0x4000 + uint16(i), peer: addr})
+		addrs = append(addrs, addr)
+	}
+	return x, addrs, now
+}
+
+func TestPassAllocatesNothing(t *testing.T) {
+	x, addrs, now := judgeOf(t, 64)
+	if n := testing.AllocsPerRun(1000, func() {
+		for i, addr := range addrs {
+			if to, v := x.ToPeer(0x4000+uint16(i), netip.AddrPort{}, 100, now); v != dataplane.Allow || to != addr {
+				t.Fatal(to, v)
+			}
+			if _, v := x.ToPeer(0, addr, 100, now); v != dataplane.Allow {
+				t.Fatal(v)
+			}
+			if channel, v := x.ToClient(addr, 100, now); v != dataplane.Allow || channel != 0x4000+uint16(i) {
+				t.Fatal(channel, v)
+			}
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Whoever floods a relay port from an address without permission costs a scan
+// of the table and no more.
+func TestPassRefusesStrangers(t *testing.T) {
+	x, _, now := judgeOf(t, 64)
+	stranger := netip.MustParseAddrPort("93.184.217.1:5000")
+	if _, v := x.ToClient(stranger, 100, now); v != dataplane.NoPermission {
+		t.Error(v)
+	}
+	// A permission has no port (RFC 8656 §9): another port of a permitted
+	// address is heard, without the channel.
+	other := netip.MustParseAddrPort("93.184.216.1:6000")
+	if channel, v := x.ToClient(other, 100, now); v != dataplane.Allow || channel != 0 {
+		t.Error(channel, v)
+	}
+}
+
+func BenchmarkPass(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		peers int
+	}{{"1 peer", 1}, {"8 peers", 8}, {"64 peers", 64}} {
+		x, addrs, now := judgeOf(b, c.peers)
+		last, channel := addrs[0], uint16(0x4000) // the first made is the last looked at
+		b.Run(c.name+"/to peer", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				x.ToPeer(channel, netip.AddrPort{}, 160, now)
+			}
+		})
+		b.Run(c.name+"/to client", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				x.ToClient(last, 160, now)
+			}
+		})
+	}
+	x, _, now := judgeOf(b, 64)
+	stranger := netip.MustParseAddrPort("93.184.217.1:5000")
+	b.Run("64 peers/stranger", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			x.ToClient(stranger, 160, now)
+		}
+	})
+}

@@ -1,0 +1,138 @@
+package relay_test
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"turnpike/auth"
+	"turnpike/relay"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// onEveryPlane runs a test on the plane in memory and on sockets.
+func onEveryPlane(t *testing.T, s setup, run func(*testing.T, *bed)) {
+	t.Run("mem", func(t *testing.T) { run(t, memBed(t, s)) })
+	t.Run("std", func(t *testing.T) { run(t, socketBed(t, s)) })
+}
+
+func TestClientToClient(t *testing.T) {
+	onEveryPlane(t, setup{}, func(t *testing.T, b *bed) {
+		alice, bob := b.allocate("alice"), b.allocate("bob")
+		permit(t, alice, bob) // lost: bob has no permission yet
+		for _, n := range []int{0, 1, 100, 1200} {
+			if n == 0 {
+				permit(t, bob, alice)
+				alice.SetReadDeadline(time.Now().Add(10 * time.Second))
+				if k, _, err := alice.ReadFrom(make([]byte, 99)); err != nil || k != 5 {
+					t.Fatal(k, err)
+				}
+				continue
+			}
+			exchange(t, alice, bob, n)
+		}
+		must(t, alice.Close())
+		must(t, bob.Close())
+		records := b.wait(2)
+		first, second := records["alice"], records["bob"]
+		if first.Why != relay.EndClient || second.Why != relay.EndClient {
+			t.Errorf("records %+v, %+v", first, second)
+		}
+		// alice: knock, then three payloads each way; bob's knock came in.
+		if first.BytesToPeer != 5+1301 || first.BytesToClient != 5+1301 || first.PacketsToPeer != 4 || first.PacketsToClient != 4 {
+			t.Errorf("alice's record: %+v", first)
+		}
+		if second.BytesToPeer != 5+1301 || second.BytesToClient != 1301 || second.Dropped != 1 {
+			t.Errorf("bob's record: %+v", second)
+		}
+	})
+}
+
+func TestClientToPeer(t *testing.T) {
+	b := memBed(t, setup{})
+	alice, peer := b.allocate("alice"), b.host()
+	defer peer.Close()
+	permit(t, alice, peer)
+	if n, _, err := peer.ReadFrom(make([]byte, 99)); err != nil || n != 5 {
+		t.Fatal(n, err)
+	}
+	for n := 1; n < 1200; n += 100 {
+		exchange(t, alice, peer, n)
+	}
+}
+
+func TestBinding(t *testing.T) {
+	onEveryPlane(t, setup{}, func(t *testing.T, b *bed) {
+		conn := b.host()
+		addr, err := b.clientWith(conn, "x", "y").SendBindingRequest()
+		if err != nil || addr.String() != conn.LocalAddr().String() {
+			t.Errorf("got %v, %v; want %s", addr, err, conn.LocalAddr())
+		}
+	})
+}
+
+// A session without a Refresh ends at its granted time, not when the reaper
+// comes by; one with a Refresh lives on. pion's client refreshes by itself.
+func TestLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memBed(t, setup{})
+		alice, bob := b.allocate("alice"), b.allocate("bob")
+		permit(t, alice, bob)
+		permit(t, bob, alice)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if n := b.server.Stats().Allocations["udp"]; n != 2 {
+			t.Fatalf("%d allocations live after two hours of refreshes", n)
+		}
+		drain(alice)
+		exchange(t, alice, bob, 100)
+		b.close()
+		for _, r := range b.wait(2) {
+			if r.Why != relay.EndShutdown || r.End.Sub(r.Start).Round(time.Minute) != 2*time.Hour {
+				t.Errorf("record %+v", r)
+			}
+		}
+	})
+}
+
+// drain takes what has arrived.
+func drain(c net.PacketConn) {
+	c.SetReadDeadline(time.Now().Add(time.Millisecond))
+	for {
+		if _, _, err := c.ReadFrom(make([]byte, 4096)); err != nil {
+			return
+		}
+	}
+}
+
+func TestMaxSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memBed(t, setup{role: func(r *auth.Role) { r.MaxSession = 30 * time.Minute }})
+		b.allocate("alice")
+		r := b.wait(1)["alice"]
+		if r.Why != relay.EndMaxSession || r.End.Sub(r.Start) < 30*time.Minute || r.End.Sub(r.Start) > 30*time.Minute+time.Second {
+			t.Errorf("ended after %s: %s", r.End.Sub(r.Start), r.Why)
+		}
+	})
+}
+
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memBed(t, setup{role: func(r *auth.Role) { r.Idle = time.Minute }})
+		alice, bob := b.allocate("alice"), b.allocate("bob")
+		permit(t, alice, bob)
+		permit(t, bob, alice)
+		for range 10 {
+			time.Sleep(50 * time.Second)
+			transfer(t, alice, bob, []byte("alive"))
+		}
+		r := <-b.ended
+		if d := r.End.Sub(r.Start); r.Why != relay.EndIdle || d < 560*time.Second || d > 562*time.Second {
+			t.Errorf("ended after %s: %s", d, r.Why)
+		}
+	})
+}

@@ -1,0 +1,232 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/engine"
+	"turnpike/relay/gate"
+)
+
+const (
+	// DefaultLifetime is what a client is granted that asks for no longer
+	// (RFC 8656 §3.2).
+	DefaultLifetime = 600 * time.Second
+
+	permissionLifetime = 300 * time.Second // RFC 8656 §9
+	channelLifetime    = 600 * time.Second // RFC 8656 §12
+	nonceLifetime      = 600 * time.Second
+
+	// stallLimit is how long pion may be at one request before the server
+	// calls itself unready: its requests take microseconds.
+	stallLimit = 5 * time.Second
+)
+
+// Options configures a Server. What has no default is required.
+type Options struct {
+	// Listen are the UDP addresses that clients send to.
+	Listen []netip.AddrPort
+	// Relays are the pools that relayed transport addresses come from.
+	Relays []Pool
+	// Realm is what clients are told to use; up to 12 bytes keep the 401
+	// within 2.4 times a request.
+	Realm string
+	// NonceKey signs nonces: 32 random bytes or more. Nodes that share an
+	// address share it.
+	NonceKey []byte
+
+	Plane    dataplane.Plane // the server closes it when Serve returns
+	Verifier *auth.Verifier
+	Ledger   *ratelimit.Ledger
+	// Replies is the budget of unauthenticated replies a source.
+	Replies *ratelimit.Limiter
+	// Policy makes the first policy. It is called once by Serve, when the
+	// addresses in use are known and before anything is answered.
+	Policy func(listening []netip.AddrPort) (*netpolicy.Policy, error)
+
+	// TenantAllocations is the most a tenant may hold; 0 is no limit.
+	TenantAllocations int
+	// Permissions and Channels are the most an allocation may hold; 64 each
+	// if 0.
+	Permissions, Channels int
+	// Engines is the number of pion instances; one a core, four at most, if 0.
+	Engines int
+	// Ended is told of each session that has ended. It must not block.
+	Ended func(Record)
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// Server is a TURN server.
+type Server struct {
+	o        Options
+	now      func() time.Time
+	gate     *gate.Gate
+	ports    *ports
+	sessions table
+	engines  []*engine.Engine
+	next     atomic.Uint64 // numbers sessions, to choose their engine
+	policy   atomic.Pointer[policy]
+	policyMu sync.Mutex // one SetPolicy at a time
+	counts   counts
+	serving  atomic.Bool
+}
+
+// policy is a policy and the number that tells it from its predecessors.
+type policy struct {
+	*netpolicy.Policy
+	generation uint64
+}
+
+// New checks the options. It opens nothing.
+func New(o Options) (*Server, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, now: o.Now}
+	s.sessions.init()
+	var err error
+	if s.ports, err = newPorts(o.Relays); err != nil {
+		return nil, err
+	}
+	s.gate, err = gate.New(gate.Options{
+		Realm: o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
+		Verifier: o.Verifier, Replies: o.Replies,
+		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
+		DefaultLifetime: DefaultLifetime, MaxLifetime: engine.MaxLifetime,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	return s, nil
+}
+
+// complete fills in the defaults and names everything that is missing.
+func (o *Options) complete() error {
+	var faults []error
+	need := func(ok bool, what string) {
+		if !ok {
+			faults = append(faults, errors.New("relay: "+what))
+		}
+	}
+	need(len(o.Listen) > 0, "no address to listen on: set Listen")
+	need(o.Plane != nil, "no data plane: set Plane")
+	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")
+	need(o.Ledger != nil, "no ledger of allocations: set Ledger")
+	need(o.Policy != nil, "no peer policy: set Policy")
+	need(o.TenantAllocations >= 0 && o.Permissions >= 0 && o.Channels >= 0 && o.Engines >= 0,
+		"a negative number among TenantAllocations, Permissions, Channels, Engines")
+	if o.Permissions == 0 {
+		o.Permissions = 64
+	}
+	if o.Channels == 0 {
+		o.Channels = 64
+	}
+	if o.Engines == 0 {
+		o.Engines = min(runtime.GOMAXPROCS(0), 4)
+	}
+	if o.Ended == nil {
+		o.Ended = func(Record) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return errors.Join(faults...)
+}
+
+// Serve opens the listeners, calls started with their addresses in the order
+// of Options.Listen, and serves until ctx ends. Then every session ends, with
+// a record, and everything is closed.
+func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) error {
+	for range s.o.Engines {
+		e, err := engine.New(engine.Options{Now: s.now})
+		if err != nil {
+			return errors.Join(fmt.Errorf("relay: %w", err), s.close())
+		}
+		s.engines = append(s.engines, e)
+	}
+	var listening []netip.AddrPort
+	for _, at := range s.o.Listen {
+		_, addr, err := s.o.Plane.Listen(at, s.control)
+		if err != nil {
+			return errors.Join(fmt.Errorf("relay: %w", err), s.close())
+		}
+		listening = append(listening, addr)
+	}
+	first, err := s.o.Policy(listening)
+	if err != nil {
+		return errors.Join(fmt.Errorf("relay: peer policy: %w", err), s.close())
+	}
+	s.SetPolicy(first)
+	s.serving.Store(true)
+	if started != nil {
+		started(listening)
+	}
+	s.runReaper(ctx)
+	return s.close()
+}
+
+// close ends all sessions and closes what Serve opened.
+func (s *Server) close() error {
+	s.serving.Store(false)
+	s.endAll()
+	var errs []error
+	for _, e := range s.engines {
+		errs = append(errs, e.Close())
+	}
+	s.endAll() // those whose Allocate was being served meanwhile
+	return errors.Join(append(errs, s.o.Plane.Close())...)
+}
+
+func (s *Server) endAll() {
+	for _, x := range s.sessions.all() {
+		s.end(x, EndShutdown)
+	}
+}
+
+// SetPolicy puts a policy in force. Live sessions are judged by it from their
+// next datagram on.
+func (s *Server) SetPolicy(p *netpolicy.Policy) {
+	s.policyMu.Lock()
+	defer s.policyMu.Unlock()
+	generation := uint64(1)
+	if old := s.policy.Load(); old != nil {
+		generation = old.generation + 1
+	}
+	s.policy.Store(&policy{p, generation})
+}
+
+// Ready says why the server should not get new clients; nothing means it
+// should.
+func (s *Server) Ready() []string {
+	if !s.serving.Load() {
+		return []string{"not serving"}
+	}
+	var reasons []string
+	for i, e := range s.engines {
+		if d := e.Stalled(s.now()); d > stallLimit {
+			reasons = append(reasons, fmt.Sprintf("engine %d has been at one request for %s", i, d.Round(time.Second)))
+		}
+	}
+	return reasons
+}
+
+// peer judges a peer's address and port by the policy in force.
+func (s *Server) peer(p netip.AddrPort) netpolicy.Verdict {
+	return s.policy.Load().Peer(p, s.o.Plane.Live)
+}
+
+// permission judges a peer's address alone.
+func (s *Server) permission(p netip.Addr) netpolicy.Verdict {
+	return s.policy.Load().Permission(p)
+}

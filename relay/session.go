@@ -1,0 +1,160 @@
+package relay
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"hash/maphash"
+	"math"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/engine"
+	"turnpike/relay/gate"
+)
+
+// session is one allocation: of one client, under one credential, with one
+// relayed transport address.
+type session struct {
+	server    *Server
+	engine    *engine.Engine
+	leg       *engine.Leg
+	id        string
+	client    dataplane.Client
+	transport gate.Transport
+	identity  *auth.Identity
+	start     time.Time
+
+	// Set while the Allocate is served, never changed after.
+	relay       *dataplane.Relay
+	flow        *dataplane.Flow
+	reservation *ratelimit.Reservation
+	meter       *ratelimit.Meter
+
+	view    atomic.Pointer[gate.Session] // what the gate sees
+	peers   atomic.Pointer[peers]
+	expires atomic.Int64 // see at; math.MinInt64 once ended
+
+	endOnce sync.Once
+
+	// The reaper's memory of the last traffic, for the idle limit.
+	moved   uint64
+	movedAt time.Time
+}
+
+// at is a time on the session's own scale: nanoseconds since it began, by the
+// monotonic clock.
+func (x *session) at(t time.Time) int64 { return int64(t.Sub(x.start)) }
+
+func (s *Server) newSession(r *gate.Request, now time.Time) *session {
+	x := &session{
+		server: s, id: newID(), client: r.Client, transport: r.Transport, identity: r.Identity,
+		start: now, movedAt: now,
+		engine: s.engines[s.next.Add(1)%uint64(len(s.engines))],
+	}
+	x.leg = x.engine.NewLeg(x.openRelay, x.closeRelay)
+	x.peers.Store(new(peers))
+	x.view.Store(&gate.Session{Pending: true, Identity: r.Identity, Tx: r.Tx})
+	return x
+}
+
+func newID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// openRelay is called by pion, on its goroutine, while the Allocate is served.
+func (x *session) openRelay() (netip.AddrPort, error) {
+	r, err := x.server.ports.open(x.server.o.Plane)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	x.relay = r
+	return r.Public, nil
+}
+
+// closeRelay is called when pion has forgotten the allocation. By then the
+// socket is closed, but for the one way that is not ours: pion closing itself.
+func (x *session) closeRelay() { x.server.ports.close(x.server.o.Plane, x.relay) }
+
+// stopData closes the way of every datagram. The counters stand still then.
+func (x *session) stopData() {
+	x.expires.Store(math.MinInt64)
+	x.server.o.Plane.Remove(x.relay)
+}
+
+// table is the sessions by five-tuple.
+type table struct {
+	seed   maphash.Seed
+	shards [64]tableShard
+}
+
+type tableShard struct {
+	mu       sync.RWMutex // guards sessions
+	sessions map[dataplane.Client]*session
+}
+
+func (t *table) init() {
+	t.seed = maphash.MakeSeed()
+	for i := range t.shards {
+		t.shards[i].sessions = make(map[dataplane.Client]*session)
+	}
+}
+
+func (t *table) shard(c dataplane.Client) *tableShard {
+	return &t.shards[maphash.Comparable(t.seed, c)%uint64(len(t.shards))]
+}
+
+func (t *table) get(c dataplane.Client) *session {
+	sh := t.shard(c)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.sessions[c]
+}
+
+// view is what the gate asks.
+func (t *table) view(c dataplane.Client) (gate.Session, bool) {
+	if x := t.get(c); x != nil {
+		return *x.view.Load(), true
+	}
+	return gate.Session{}, false
+}
+
+// add enters a session; false: its five-tuple has one.
+func (t *table) add(x *session) bool {
+	sh := t.shard(x.client)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.sessions[x.client] != nil {
+		return false
+	}
+	sh.sessions[x.client] = x
+	return true
+}
+
+func (t *table) remove(x *session) {
+	sh := t.shard(x.client)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.sessions[x.client] == x {
+		delete(sh.sessions, x.client)
+	}
+}
+
+func (t *table) all() []*session {
+	var all []*session
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.RLock()
+		for _, x := range sh.sessions {
+			all = append(all, x)
+		}
+		sh.mu.RUnlock()
+	}
+	return all
+}

@@ -1,0 +1,91 @@
+package relay
+
+import (
+	"sync/atomic"
+	"time"
+
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/gate"
+)
+
+// counts is what the server itself counts; gate, plane and ledger count the
+// rest.
+type counts struct {
+	live       [gate.NumTransports]atomic.Int64
+	allocation struct{ ok, quota, capacity, other atomic.Uint64 }
+	quota      [ratelimit.NumRefusals]atomic.Uint64
+	queueFull  atomic.Uint64
+	raced      atomic.Uint64
+	notServing atomic.Uint64
+}
+
+// allocated counts the outcome of an Allocate that reached an engine.
+func (c *counts) allocated(code int) {
+	switch code {
+	case 0:
+		c.allocation.ok.Add(1)
+	case codeQuotaReached:
+		c.allocation.quota.Add(1)
+	case codeInsufficientCapacity:
+		c.allocation.capacity.Add(1)
+	default:
+		c.allocation.other.Add(1)
+	}
+}
+
+// Stats is a view of a running server for metrics: plain numbers, closed sets.
+type Stats struct {
+	// Allocations alive, by transport.
+	Allocations map[string]int
+	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508),
+	// "other".
+	AllocationsTotal map[string]uint64
+	// QuotaRefused by the limit that refused an allocation.
+	QuotaRefused map[string]uint64
+	// Dropped requests that were judged well but not served: "queue_full",
+	// "raced", "not_serving".
+	Dropped map[string]uint64
+
+	RelayPortsFree int
+	EngineQueue    int           // requests waiting for pion
+	EngineStall    time.Duration // the longest present request
+
+	Gate  *gate.Counters
+	Plane *dataplane.Counters
+	// DataPlane is the plane's name.
+	DataPlane string
+}
+
+// Stats reads the counters.
+func (s *Server) Stats() Stats {
+	c := &s.counts
+	st := Stats{
+		Allocations: map[string]int{}, QuotaRefused: map[string]uint64{},
+		AllocationsTotal: map[string]uint64{
+			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
+			"capacity": c.allocation.capacity.Load(), "other": c.allocation.other.Load(),
+		},
+		Dropped: map[string]uint64{
+			"queue_full": c.queueFull.Load(), "raced": c.raced.Load(), "not_serving": c.notServing.Load(),
+		},
+		RelayPortsFree: s.ports.left(),
+		Gate:           s.gate.Counters(), Plane: s.o.Plane.Counters(), DataPlane: s.o.Plane.Caps().Name,
+	}
+	for t := range c.live {
+		st.Allocations[gate.Transport(t).String()] = int(c.live[t].Load())
+	}
+	for r := range c.quota {
+		if r != int(ratelimit.None) {
+			st.QuotaRefused[ratelimit.Refusal(r).String()] = c.quota[r].Load()
+		}
+	}
+	if !s.serving.Load() {
+		return st // the engines are not there yet, or no more
+	}
+	for _, e := range s.engines {
+		st.EngineQueue += e.Depth()
+		st.EngineStall = max(st.EngineStall, e.Stalled(s.now()))
+	}
+	return st
+}
