@@ -6,6 +6,7 @@ import (
 
 	"turnpike/ratelimit"
 	"turnpike/relay/dataplane"
+	"turnpike/relay/engine"
 	"turnpike/relay/gate"
 )
 
@@ -50,6 +51,8 @@ type Stats struct {
 	RelayPortsFree int
 	EngineQueue    int           // requests waiting for pion
 	EngineStall    time.Duration // the longest present request
+	// EngineFaults counts what pion should never do, by engine.Fault.
+	EngineFaults map[string]uint64
 
 	Gate  *gate.Counters
 	Plane *dataplane.Counters
@@ -61,7 +64,7 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	c := &s.counts
 	st := Stats{
-		Allocations: map[string]int{}, QuotaRefused: map[string]uint64{},
+		Allocations: map[string]int{}, QuotaRefused: map[string]uint64{}, EngineFaults: map[string]uint64{},
 		AllocationsTotal: map[string]uint64{
 			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
 			"capacity": c.allocation.capacity.Load(), "other": c.allocation.other.Load(),
@@ -86,6 +89,9 @@ func (s *Server) Stats() Stats {
 	for _, e := range s.engines {
 		st.EngineQueue += e.Depth()
 		st.EngineStall = max(st.EngineStall, e.Stalled(s.now()))
+		for f := range engine.NumFaults {
+			st.EngineFaults[engine.Fault(f).String()] += e.Faults(engine.Fault(f))
+		}
 	}
 	return st
 }

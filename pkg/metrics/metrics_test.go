@@ -35,6 +35,8 @@ func full() Snapshot {
 		EngineQueue:        18,
 		EngineStallSeconds: 0.25,
 		Accounts:           19,
+		RelayPortsFree:     20,
+		EngineFaults:       map[string]uint64{"expired": 21},
 	}
 }
 
@@ -99,6 +101,8 @@ func TestExposition(t *testing.T) {
 		"turnpike_engine_queue_requests{}":                                 18,
 		"turnpike_engine_stall_seconds{}":                                  0.25,
 		"turnpike_quota_accounts{}":                                        19,
+		"turnpike_relay_ports_free{}":                                      20,
+		"turnpike_engine_faults_total{fault=expired}":                      21,
 	}
 	got := ours(families)
 	for series, n := range want {

@@ -41,6 +41,11 @@ type Snapshot struct {
 	// EngineStallSeconds is how long the engine has been at its present
 	// request; 0 when idle.
 	EngineStallSeconds float64
+	// EngineFaults counts what the engine should never see, by fault. All are 0
+	// while pion does as it was read.
+	EngineFaults map[string]uint64
 	// Accounts is the users and tenants whose use is held in memory.
 	Accounts int
+	// RelayPortsFree is the relay ports that have not been handed out.
+	RelayPortsFree int
 }

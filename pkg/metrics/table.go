@@ -31,6 +31,7 @@ var (
 	result    = label{name: "result"}
 	rule      = label{name: "rule"}
 	quota     = label{name: "quota"}
+	fault     = label{name: "fault"}
 )
 
 // table is every family of ours. The Go runtime and process collectors and
@@ -72,6 +73,10 @@ var table = []family{
 		gauge, nil, func(s Snapshot) []sample { return single(s.EngineQueue) }},
 	{"turnpike_engine_stall_seconds", "How long the TURN engine has been at its present request; 0 when idle.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.EngineStallSeconds) }},
+	{"turnpike_engine_faults_total", "What the TURN engine should never do, by fault; tell the developers.",
+		counter, []label{fault}, func(s Snapshot) []sample { return byLabel(s.EngineFaults) }},
 	{"turnpike_quota_accounts", "Users and tenants whose use is held in memory.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.Accounts) }},
+	{"turnpike_relay_ports_free", "Relay ports that have not been handed out.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.RelayPortsFree) }},
 }

@@ -1,0 +1,49 @@
+# Two commands are all there is to know: the README's run command, and
+#
+#	make test
+#
+# which installs what is missing and runs everything. It fails where a part is
+# missing; it never skips.
+
+GO ?= go
+
+.PHONY: build test deps lint bench proof fuzz vuln
+
+build:
+	$(GO) build -trimpath -o bin/turnpike ./cmd/turnpike
+
+test: deps lint
+	$(GO) test -run 'AllocatesNothing|NoAllocs' ./...
+	$(GO) test -run '^$$' -bench . -benchtime 50ms ./auth ./ratelimit ./pkg/netpolicy ./relay/...
+	$(GO) test -race -timeout 9m ./...
+
+# The Debian packages that the tests drive for real. Node-free: Chromium is
+# driven over its own protocol.
+deps:
+	@./scripts/deps chromium=chromium ip=iproute2 curl=curl
+
+lint:
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	cd relay/relaytest/stockpion && $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./relay/dataplane/...
+
+bench:
+	$(GO) test -run '^$$' -bench . ./...
+
+# Longer rounds of what make test runs once.
+proof:
+	TURNPIKE_PROOF=1 $(GO) test -race -count=1 -timeout 60m ./...
+
+FUZZTIME ?= 60s
+fuzz:
+	@set -e; for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+# Needs the vulnerability database, which not every build machine reaches.
+vuln:
+	$(GO) tool govulncheck ./...

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"turnpike/relay/relaytest"
+)
+
+// The announcement is one line of JSON whose every address answers.
+func TestServeDevJSON(t *testing.T) {
+	s := startServer(t)
+	if all := s.stdout.all(); len(all) != 1 {
+		t.Fatalf("%d lines on stdout, want 1: %q", len(all), all)
+	}
+	var line struct {
+		Health     string `json:"health"`
+		ICEServers []struct {
+			URLs                 []string
+			Username, Credential string
+		} `json:"ice_servers"`
+	}
+	if err := json.Unmarshal([]byte(s.stdout.all()[0]), &line); err != nil {
+		t.Fatal(err)
+	}
+	if !s.TURN.UDP.Addr().IsLoopback() || !strings.HasPrefix(s.Issuer, "http://127.0.0.1:") {
+		t.Errorf("a development server beyond loopback: %s, %s", s.TURN.UDP, s.Issuer)
+	}
+	last := line.ICEServers[len(line.ICEServers)-1]
+	if want := "turn:" + s.TURN.UDP.String() + "?transport=udp"; last.URLs[0] != want || last.Username == "" || last.Credential == "" {
+		t.Errorf("ice_servers %+v, want %s with a credential", line.ICEServers, want)
+	}
+	get(t, line.Health, http.StatusOK, `"status":"ready"`)
+	get(t, strings.Replace(line.Health, "readyz", "livez", 1), http.StatusOK, `"status":"live"`)
+	get(t, s.MetricsURL, http.StatusOK, "turnpike_relay_ports_free 16384")
+}
+
+func get(t *testing.T, url string, status int, want string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body bytes.Buffer
+	body.ReadFrom(resp.Body)
+	if resp.StatusCode != status || !strings.Contains(body.String(), want) {
+		t.Errorf("%s: %s\n%s\nwant %d and %q", url, resp.Status, body.String(), status, want)
+	}
+}
+
+// Two of them run beside each other: each finds its own ports.
+func TestServeDevTwice(t *testing.T) {
+	a, b := startServer(t), startServer(t)
+	if a.TURN.UDP == b.TURN.UDP || a.Issuer == b.Issuer || a.MetricsURL == b.MetricsURL || a.APIKey == b.APIKey {
+		t.Errorf("shared between two servers: %+v %+v", a, b)
+	}
+	if r := a.Credential(t, "alice", time.Minute); r.TTL != 60 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// For people the same is said in words, with a curl line that works.
+func TestServeDevText(t *testing.T) {
+	cmd := exec.Command(turnpike(t), "serve", "--dev")
+	var out lines
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	text := ""
+	for deadline := time.After(patience); ; {
+		all, more := out.since(0)
+		if text = strings.Join(all, "\n"); strings.Contains(text, "Ctrl-C") {
+			break
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			t.Fatalf("not announced:\n%s", text)
+		}
+	}
+	for _, want := range []string{"DEVELOPMENT", "loopback only", "/readyz", "/metrics", "iceTransportPolicy"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	curl := regexp.MustCompile(`(?s)curl .*?}'`).FindString(text)
+	answer, err := exec.Command("sh", "-c", curl).Output()
+	if err != nil || !bytes.Contains(answer, []byte(`"iceServers"`)) {
+		t.Errorf("%v: %s\nof %s", err, answer, curl)
+	}
+}
+
+// A session is one line at its end, also of a server that is told to stop.
+func TestStopEndsSessionsWithARecord(t *testing.T) {
+	s := startServer(t)
+	c := allocate(t, s, "alice")
+	defer c.Close()
+	s.Stop(t)
+	r := s.WaitRecord(t, "alice's session", func(r record) bool { return r.User == "alice" })
+	if r.Reason != "shutdown" || r.Relayed.Addr() != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("%+v", r)
+	}
+	if strings.Contains(strings.Join(s.stderr.all(), ""), s.APIKey) {
+		t.Error("the API key is in the log")
+	}
+}
+
+func TestServeNeedsDev(t *testing.T) {
+	out, err := exec.Command(turnpike(t), "serve").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("turnpike serve --dev")) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	out, err := exec.Command(turnpike(t), "version").Output()
+	if err != nil || !bytes.HasPrefix(out, []byte("turnpike ")) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// Directed broadcast addresses come from the host's own prefixes.
+func TestHostAddrs(t *testing.T) {
+	hosts, _, err := hostAddrs()
+	if err != nil || len(hosts) == 0 {
+		t.Fatal(hosts, err)
+	}
+	for prefix, want := range map[string]string{
+		"192.0.2.77/24": "192.0.2.255", "10.1.2.3/8": "10.255.255.255", "192.0.2.77/26": "192.0.2.127",
+		"192.0.2.77/31": "", "192.0.2.77/32": "", "2001:db8::1/64": "",
+	} {
+		got := ""
+		if b, ok := broadcast(netip.MustParsePrefix(prefix)); ok {
+			got = b.String()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", prefix, got, want)
+		}
+	}
+}
+
+// allocate makes an allocation on a server and returns its client's socket.
+func allocate(t *testing.T, s *server, user string) net.PacketConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cred := s.Credential(t, user, time.Minute)
+	c := relaytest.NewClient(conn, s.TURN.UDP, relaytest.User{Name: cred.Username, Password: cred.Password})
+	if r, err := c.Allocate(); err != nil || !r.OK() {
+		t.Fatalf("Allocate: %v %v", r, err)
+	}
+	return conn
+}

@@ -1,0 +1,224 @@
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/semver"
+)
+
+type goPackage struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func goList[T any](t *testing.T, args ...string) []T {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, stderr.Bytes())
+	}
+	var all []T
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var x T
+		if err := dec.Decode(&x); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, x)
+	}
+}
+
+// checkImport says what is wrong with an import, or nothing.
+func checkImport(from, to string, inTest bool) string {
+	inTest = inTest || testRooms[from]
+	if strings.HasPrefix(to, "turnpike/") {
+		switch {
+		case testRooms[to] && !inTest:
+			return "is for tests only"
+		case !testRooms[to] && !inTest && floors[to] >= floors[from]:
+			return fmt.Sprintf("is on floor %d, not below floor %d", floors[to], floors[from])
+		}
+		return ""
+	}
+	if first, _, _ := strings.Cut(to, "/"); !strings.Contains(first, ".") {
+		return "" // standard library
+	}
+	under := func(module string) bool { return to == module || strings.HasPrefix(to, module+"/") }
+	if inTest {
+		for module := range allowedInTests {
+			if under(module) {
+				return ""
+			}
+		}
+	}
+	for _, a := range allowed {
+		if under(a.module) && slices.Contains(a.packages, from) {
+			return ""
+		}
+	}
+	return "is not on the list of modules for this package (rules_test.go)"
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range goList[goPackage](t, "-json", "./...") {
+		if _, ok := floors[p.ImportPath]; !ok && !testRooms[p.ImportPath] {
+			t.Errorf("%s has no floor: give it one in rules_test.go", p.ImportPath)
+		}
+		for _, to := range p.Imports {
+			if wrong := checkImport(p.ImportPath, to, false); wrong != "" {
+				t.Errorf("%s imports %s, which %s", p.ImportPath, to, wrong)
+			}
+		}
+		for _, to := range append(p.TestImports, p.XTestImports...) {
+			if wrong := checkImport(p.ImportPath, to, true); wrong != "" {
+				t.Errorf("a test of %s imports %s, which %s", p.ImportPath, to, wrong)
+			}
+		}
+	}
+}
+
+// The check itself must be able to fail.
+func TestCheckImportRefuses(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		inTest   bool
+		wrong    bool
+	}{
+		{"turnpike/relay", "turnpike/relay/gate", false, false},
+		{"turnpike/relay/gate", "turnpike/relay", false, true},
+		{"turnpike/relay/gate", "turnpike/relay/engine", false, true},
+		{"turnpike/auth", "turnpike/ratelimit", false, true},
+		{"turnpike/relay/gate", "turnpike/relay", true, false},
+		{"turnpike/relay", "turnpike/relay/relaytest", false, true},
+		{"turnpike/relay", "turnpike/relay/dataplane/mem", false, true},
+		{"turnpike/relay", "github.com/pion/turn/v4", false, true},
+		{"turnpike/relay/engine", "github.com/pion/turn/v4", false, false},
+		{"turnpike/relay", "github.com/pion/turn/v4", true, false},
+		{"turnpike/auth", "github.com/stretchr/testify/assert", true, true},
+		{"turnpike/auth", "crypto/hmac", false, false},
+	} {
+		if got := checkImport(c.from, c.to, c.inTest) != ""; got != c.wrong {
+			t.Errorf("%s -> %s (test: %v): refused %v, want %v", c.from, c.to, c.inTest, got, c.wrong)
+		}
+	}
+}
+
+func TestModuleVersions(t *testing.T) {
+	versions := map[string]string{}
+	for _, m := range goList[struct{ Path, Version string }](t, "-m", "-json", "all") {
+		versions[m.Path] = m.Version
+	}
+	if versions["github.com/pion/stun/v3"] == "" {
+		t.Error("pion/stun is not in the module graph: is this test looking at the right one?")
+	}
+	for _, o := range oldest {
+		if v, linked := versions[o.module]; linked && semver.Compare(v, o.version) < 0 {
+			t.Errorf("%s is %s; need %s or later: %s", o.module, v, o.version, o.why)
+		}
+	}
+}
+
+// goFiles calls f for every Go file of the tree, nested modules too.
+func goFiles(t *testing.T, f func(path string, src []byte)) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".go":
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n++
+		f(path, src)
+		return nil
+	})
+	if err != nil || n < 20 {
+		t.Fatalf("%d files: %v", n, err)
+	}
+}
+
+func TestFormatted(t *testing.T) {
+	goFiles(t, func(path string, src []byte) {
+		if want, err := format.Source(src); err != nil || !bytes.Equal(src, want) {
+			t.Errorf("%s is not gofmt-ed (%v)", path, err)
+		}
+	})
+}
+
+func TestPackagesAreExplained(t *testing.T) {
+	docs := map[string][]string{} // directory to files with a package comment
+	goFiles(t, func(path string, src []byte) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		dir := filepath.Dir(path)
+		f, err := parser.ParseFile(token.NewFileSet(), path, src, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		files := docs[dir]
+		if f.Doc != nil && len(f.Doc.Text()) > 40 {
+			files = append(files, path)
+		}
+		docs[dir] = files
+	})
+	for dir, files := range docs {
+		if len(files) != 1 {
+			t.Errorf("%s: the package comment is in %d files %v; put it in one", dir, len(files), files)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	goFiles(t, func(path string, src []byte) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		if n := bytes.Count(src, []byte("\n")); n > maxFileLines {
+			t.Errorf("%s has %d lines, over %d: is there a second idea in it?", path, n, maxFileLines)
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, path, src, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if n := set.Position(fn.End()).Line - set.Position(fn.Pos()).Line; n > maxFunctionLines {
+				t.Errorf("%s: %s has %d lines, over %d: it does not fit a screen", path, fn.Name.Name, n, maxFunctionLines)
+			}
+		}
+	})
+}

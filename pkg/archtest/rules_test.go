@@ -1,0 +1,77 @@
+package archtest
+
+// floors says how high each package stands. A package imports only packages of
+// lower floors, so rooms of one floor never know each other.
+var floors = map[string]int{
+	"turnpike/cmd/turnpike": 5,
+
+	"turnpike/relay":               3,
+	"turnpike/relay/dataplane/std": 3,
+	"turnpike/relay/dataplane/mem": 3,
+	"turnpike/pkg/issuer":          3,
+
+	"turnpike/relay/gate":   2,
+	"turnpike/relay/engine": 2,
+
+	"turnpike/auth":            1,
+	"turnpike/ratelimit":       1,
+	"turnpike/relay/dataplane": 1,
+	"turnpike/pkg/netpolicy":   1,
+	"turnpike/pkg/metrics":     1,
+}
+
+// testRooms are for tests: only tests, and other test rooms, import them.
+var testRooms = map[string]bool{
+	"turnpike/relay/relaytest":           true,
+	"turnpike/relay/dataplane/planetest": true,
+	"turnpike/relay/dataplane/mem":       true,
+	"turnpike/pkg/archtest":              true,
+}
+
+// allowed says which packages may import which module, and why it is here.
+var allowed = []struct {
+	module   string
+	packages []string
+	why      string
+}{
+	{"github.com/pion/turn/v4", []string{"turnpike/relay/engine"}, "the TURN engine, never exposed: package engine is its only door"},
+	{"github.com/pion/logging", []string{"turnpike/relay/engine"}, "pion's logger interface, to count instead of log"},
+	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine"}, "STUN numbers and codec, behind our own checks"},
+	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
+	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std"}, "sends that never wait"},
+	{"golang.org/x/sync", []string{"turnpike/cmd/turnpike"}, "errgroup: several servers, one end"},
+	{"github.com/spf13/cobra", []string{"turnpike/cmd/turnpike"}, "subcommands, help, completion"},
+	{"github.com/prometheus/client_golang", []string{"turnpike/pkg/metrics"}, "the exposition format and the runtime's metrics"},
+	{"github.com/prometheus/client_model", []string{"turnpike/pkg/metrics"}, "comes with client_golang"},
+}
+
+// allowedInTests may be imported by any test and by test rooms.
+var allowedInTests = map[string]string{
+	"go.uber.org/goleak":                  "no goroutine outlives a test",
+	"pgregory.net/rapid":                  "property tests against a model",
+	"github.com/chromedp/chromedp":        "drives a real Chromium",
+	"github.com/chromedp/cdproto":         "comes with chromedp",
+	"github.com/pion/turn/v4":             "pion's client against our server; stock pion as the negative control",
+	"github.com/pion/stun/v3":             "an independent codec to check ours with",
+	"github.com/pion/logging":             "comes with pion/turn",
+	"github.com/prometheus/client_golang": "promlint, testutil",
+	"github.com/prometheus/client_model":  "reads an exposition",
+	"github.com/prometheus/common":        "parses an exposition",
+	"golang.org/x/mod":                    "compares versions",
+	"golang.org/x/sys":                    "network namespaces",
+	"golang.org/x/time":                   "rates",
+	"golang.org/x/sync":                   "groups of goroutines",
+}
+
+// oldest is the lowest version of a module without a hole we know of. A module
+// that is not linked is not asked for.
+var oldest = []struct{ module, version, why string }{
+	{"github.com/pion/stun/v3", "v3.1.7", "before v3.1.3 one 32-byte packet ends the process (pion/stun#278)"},
+	{"github.com/pion/dtls/v3", "v3.1.5", "if ever linked: state before the cookie exchange"},
+	{"github.com/pion/transport/v4", "v4.1.0", "goes with stun v3.1.7"},
+}
+
+const (
+	maxFileLines     = 420
+	maxFunctionLines = 70
+)
