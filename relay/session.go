@@ -50,6 +50,12 @@ type session struct {
 // monotonic clock.
 func (x *session) at(t time.Time) int64 { return int64(t.Sub(x.start)) }
 
+// ended reports whether a deadline is that of a session that has ended.
+func ended(expires int64) bool { return expires == math.MinInt64 }
+
+// ended reports whether the session has ended or its time is over.
+func (x *session) ended() bool { return x.at(x.server.now()) >= x.expires.Load() }
+
 func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	x := &session{
 		server: s, id: newID(), client: r.Client, transport: r.Transport, identity: r.Identity,

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -222,3 +223,34 @@ func TestSizes(t *testing.T) {
 		}
 	})
 }
+
+// A page that names a test as a proof names one that exists.
+func TestPagesNameRealTests(t *testing.T) {
+	tests := map[string]bool{}
+	goFiles(t, func(path string, src []byte) {
+		for _, m := range testFunc.FindAllSubmatch(src, -1) {
+			tests[string(m[1])] = true
+		}
+	})
+	pages, _ := filepath.Glob("../../docs/*.md")
+	named := 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range testName.FindAllString(string(text), -1) {
+			if named++; !tests[name] {
+				t.Errorf("%s names %s, which is not there", page, name)
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("only %d tests are named", named)
+	}
+}
+
+var (
+	testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	testName = regexp.MustCompile(`\bTest[A-Z]\w+`)
+)

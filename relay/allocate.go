@@ -1,0 +1,109 @@
+package relay
+
+import (
+	"time"
+
+	"turnpike/auth"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/engine"
+	"turnpike/relay/gate"
+)
+
+func (x *session) startAllocate(r *gate.Request) (engine.Request, bool) {
+	s, now := x.server, x.server.now()
+	var refusal ratelimit.Refusal
+	x.reservation, refusal = s.o.Ledger.Reserve(
+		ratelimit.Subject{Tenant: x.identity.Tenant, User: x.identity.User}, s.limits(x.identity.Role), now)
+	if refusal != ratelimit.None {
+		s.sessions.remove(x)
+		s.counts.allocated(codeQuotaReached)
+		s.counts.quota[refusal].Add(1)
+		return x.refuse(r, codeQuotaReached)
+	}
+	return engine.Request{Leg: x.leg, Method: engine.Allocate, Lifetime: x.grant(r.Lifetime, now)}, true
+}
+
+// limits are what a role allows one of its users.
+func (s *Server) limits(role *auth.Role) ratelimit.Limits {
+	return ratelimit.Limits{
+		UserAllocations: role.Allocations, TenantAllocations: s.o.TenantAllocations,
+		SessionBits: role.SessionBits, UserBits: role.UserBits, UserBytesPerDay: role.BytesPerDay,
+	}
+}
+
+// grant is the lifetime a client gets that asks for want: no more than is left
+// of the session.
+func (x *session) grant(want time.Duration, now time.Time) time.Duration {
+	if limit := x.identity.Role.MaxSession; limit > 0 {
+		want = min(want, max(x.start.Add(limit).Sub(now), time.Second))
+	}
+	return want.Truncate(time.Second) // LIFETIME is in seconds (RFC 8656 §18.2)
+}
+
+func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
+	s, now := x.server, x.server.now()
+	code := outcome(res)
+	if code == 0 {
+		code = x.install()
+	}
+	if code != 0 {
+		x.reservation.Release(now)
+		s.sessions.remove(x)
+		s.counts.allocated(code)
+		s.answer(r, gate.Answer{Code: code})
+		return
+	}
+	x.reservation.Confirm()
+	x.expires.Store(x.at(now.Add(res.Lifetime)))
+	s.counts.allocated(0)
+	s.counts.live[x.transport].Add(1)
+	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public})
+	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: answer, Relayed: x.relay.Public})
+	s.o.Plane.Send(r.Client, answer)
+}
+
+// install lets the flow pass. It can fail only while the plane is closing;
+// then pion is told to forget the allocation.
+func (x *session) install() int {
+	x.meter = x.reservation.Meter()
+	x.flow = &dataplane.Flow{Client: x.client, Relay: x.relay, Pass: x}
+	if x.server.o.Plane.Install(x.flow) != nil {
+		x.engine.Submit(
+			func() (engine.Request, bool) { return engine.Request{Leg: x.leg, Method: engine.Refresh}, true },
+			func(engine.Result) {})
+		return codeInsufficientCapacity
+	}
+	return 0
+}
+
+func (x *session) startRefresh(r *gate.Request) (engine.Request, bool) {
+	if x.ended() {
+		return x.refuse(r, codeAllocationMismatch)
+	}
+	if r.Lifetime == 0 {
+		x.stopData()
+		return engine.Request{Leg: x.leg, Method: engine.Refresh}, true
+	}
+	return engine.Request{Leg: x.leg, Method: engine.Refresh, Lifetime: x.grant(r.Lifetime, x.server.now())}, true
+}
+
+func (x *session) finishRefresh(r *gate.Request, res engine.Result) {
+	if r.Lifetime == 0 {
+		x.finish(EndClient)
+		x.server.answer(r, gate.Answer{})
+		return
+	}
+	code := outcome(res)
+	if code == 0 {
+		x.extend(x.server.now().Add(res.Lifetime))
+	}
+	x.server.answer(r, gate.Answer{Code: code, Lifetime: res.Lifetime})
+}
+
+// extend moves the deadline, unless the session has ended meanwhile.
+func (x *session) extend(until time.Time) {
+	if old := x.expires.Load(); !ended(old) {
+		x.expires.CompareAndSwap(old, x.at(until))
+	}
+}

@@ -1,0 +1,115 @@
+package relay
+
+import (
+	"net/netip"
+
+	"turnpike/relay/engine"
+	"turnpike/relay/gate"
+)
+
+func (x *session) startPermission(r *gate.Request) (engine.Request, bool) {
+	if x.ended() {
+		return x.refuse(r, codeAllocationMismatch)
+	}
+	table, at := x.peers.Load(), x.at(x.server.now())
+	count, _ := table.live(at)
+	for i, peer := range r.Peers {
+		if p := table.permission(peer.Addr()); (p == nil || at >= p.until.Load()) && !repeated(r.Peers[:i], peer) {
+			count++
+		}
+	}
+	if count > x.server.o.Permissions {
+		return x.refuse(r, codeInsufficientCapacity)
+	}
+	return engine.Request{Leg: x.leg, Method: engine.CreatePermission, Peers: r.Peers}, true
+}
+
+func (x *session) finishPermission(r *gate.Request, res engine.Result) {
+	code := outcome(res)
+	if code == 0 {
+		x.permit(x.at(x.server.now()), r.Peers, nil)
+	}
+	x.server.answer(r, gate.Answer{Code: code})
+}
+
+func (x *session) startChannel(r *gate.Request) (engine.Request, bool) {
+	if x.ended() {
+		return x.refuse(r, codeAllocationMismatch)
+	}
+	table, at, peer := x.peers.Load(), x.at(x.server.now()), r.Peers[0]
+	permissions, channels := table.live(at)
+	byNumber, byPeer := table.channel(r.Channel), table.bound(peer)
+	if byNumber != nil && at >= byNumber.until.Load() {
+		byNumber = nil
+	}
+	if byPeer != nil && at >= byPeer.until.Load() {
+		byPeer = nil
+	}
+	if byNumber != byPeer { // one number, one peer (RFC 8656 §12.2)
+		return x.refuse(r, codeBadRequest)
+	}
+	if byNumber == nil {
+		channels++
+	}
+	if p := table.permission(peer.Addr()); p == nil || at >= p.until.Load() {
+		permissions++
+	}
+	if channels > x.server.o.Channels || permissions > x.server.o.Permissions {
+		return x.refuse(r, codeInsufficientCapacity)
+	}
+	return engine.Request{Leg: x.leg, Method: engine.ChannelBind, Channel: r.Channel, Peer: peer}, true
+}
+
+func (x *session) finishChannel(r *gate.Request, res engine.Result) {
+	code := outcome(res)
+	if code == 0 {
+		now := x.at(x.server.now())
+		b := x.peers.Load().channel(r.Channel)
+		if b == nil || b.peer != r.Peers[0] || now >= b.until.Load() {
+			b = &binding{number: r.Channel, peer: r.Peers[0]}
+		}
+		x.permit(now, r.Peers, b)
+	}
+	x.server.answer(r, gate.Answer{Code: code})
+}
+
+// repeated reports whether an address was named before.
+func repeated(before []netip.AddrPort, peer netip.AddrPort) bool {
+	for _, p := range before {
+		if p.Addr() == peer.Addr() {
+			return true
+		}
+	}
+	return false
+}
+
+// permit gives peers a permission, or renews it, and a channel with it if one
+// is named. It runs on the engine's goroutine, the table's only writer.
+func (x *session) permit(now int64, addrs []netip.AddrPort, b *binding) {
+	table := x.peers.Load()
+	var fresh []*permission
+	for i, peer := range addrs {
+		if repeated(addrs[:i], peer) {
+			continue
+		}
+		p := table.permission(peer.Addr())
+		if p == nil {
+			p = &permission{addr: peer.Addr()}
+			fresh = append(fresh, p)
+		}
+		p.until.Store(now + int64(permissionLifetime))
+		if b != nil {
+			b.permission = p
+		}
+	}
+	var added *binding
+	if b != nil {
+		b.until.Store(now + int64(channelLifetime))
+		if table.channel(b.number) != b {
+			added = b
+		}
+	}
+	if len(fresh) > 0 || added != nil {
+		x.peers.Store(table.with(now, fresh, added))
+	}
+}
