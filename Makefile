@@ -32,9 +32,9 @@ lint:
 bench:
 	$(GO) test -run '^$$' -bench . ./...
 
-# Longer rounds of what make test runs once.
+# Many rounds of what make test runs once.
 proof:
-	TURNPIKE_PROOF=1 $(GO) test -race -count=1 -timeout 60m ./...
+	$(GO) test -race -count=10 -timeout 80m ./...
 
 FUZZTIME ?= 60s
 fuzz:

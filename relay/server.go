@@ -146,7 +146,7 @@ func (o *Options) complete() error {
 
 // Serve opens the listeners, calls started with their addresses in the order
 // of Options.Listen, and serves until ctx ends. Then every session ends, with
-// a record, and everything is closed.
+// a record, and everything is closed. A Server serves once.
 func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) error {
 	for range s.o.Engines {
 		e, err := engine.New(engine.Options{Now: s.now})

@@ -57,11 +57,14 @@ func (s *Switch) Install(f *Flow) error {
 	if sh.flows[f.Client] != nil {
 		return ErrClientInUse
 	}
-	if s.Find(f.Relay.Bind) != f.Relay {
-		return ErrClosed
-	}
 	sh.flows[f.Client] = f
 	f.Relay.flow.Store(f)
+	if s.Find(f.Relay.Bind) != f.Relay { // asked last: an Uninstall now sees the flow
+		delete(sh.flows, f.Client)
+		f.Relay.flow.Store(nil)
+		f.close()
+		return ErrClosed
+	}
 	return nil
 }
 

@@ -100,6 +100,11 @@ func TestParseResponse(t *testing.T) {
 	if r, err := parseResponse(m, key); err != nil || r.Code != -1 || r.OK() {
 		t.Errorf("no ERROR-CODE: %+v, %v", r, err)
 	}
+	m = stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassErrorResponse),
+		Attr{stun.AttrErrorCode, []byte{0, 0, 0, 0}})
+	if r, err := parseResponse(m, key); err != nil || r.Code != -1 || r.OK() {
+		t.Errorf("ERROR-CODE 0: %+v, %v", r, err)
+	}
 	if _, err := parseResponse(stun.MustBuild(stun.TransactionID, stun.BindingRequest), key); err == nil {
 		t.Error("a request passes for a response")
 	}
@@ -131,6 +136,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(channelData(0x4001, []byte("hi")))
 	for _, attrs := range [][]stun.Setter{
 		{stun.NewType(stun.MethodAllocate, stun.ClassErrorResponse), stun.CodeUnauthorized, text(stun.AttrRealm, "r")},
+		{stun.NewType(stun.MethodAllocate, stun.ClassErrorResponse), Attr{stun.AttrErrorCode, []byte{0, 0, 0, 0}}},
 		{stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse), Lifetime(time.Second), key},
 		{stun.NewType(stun.MethodData, stun.ClassIndication), XORPeer(netip.MustParseAddrPort("192.0.2.1:1")), Data([]byte("hi"))},
 		{stun.NewType(stun.MethodData, stun.ClassIndication), Data(nil), Attr{stun.AttrXORPeerAddress, nil}},

@@ -14,8 +14,8 @@ import (
 type Response struct {
 	Raw    []byte // the datagram
 	Method stun.Method
-	// Code is the error code, 0 for a success response, and -1 for an error
-	// response that carries none that may be.
+	// Code is the error code (300 to 799), 0 for a success response, and -1
+	// for an error response without an ERROR-CODE or with an impossible one.
 	Code     int
 	Realm    string
 	Nonce    string
@@ -36,7 +36,7 @@ func (r Response) String() string {
 	case r.Code == 0:
 		return "success"
 	case r.Code < 0:
-		return "error without a code"
+		return "error without a valid code"
 	}
 	return fmt.Sprintf("error %d", r.Code)
 }
