@@ -36,8 +36,8 @@ func (s *Server) forward(r *gate.Request, now time.Time) {
 			return
 		}
 	}
-	if x == nil {
-		s.answer(r, gate.Answer{Code: codeAllocationMismatch}) // ended since it was judged
+	if x == nil || x.identity != r.Identity { // ended since it was judged
+		s.answer(r, gate.Answer{Code: codeAllocationMismatch})
 		return
 	}
 	if x.submit(r) {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,4 +108,35 @@ func BenchmarkPass(b *testing.B) {
 			x.ToClient(stranger, 160, now)
 		}
 	})
+}
+
+// The table is read by the plane's workers while the engine's goroutine renews
+// and extends it: the race detector is the judge.
+func TestPassBesideRenewals(t *testing.T) {
+	x, addrs, now := judgeOf(t, 8)
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				for i, addr := range addrs {
+					x.ToPeer(0x4000+uint16(i), netip.AddrPort{}, 100, now)
+					x.ToClient(addr, 100, now)
+				}
+			}
+		})
+	}
+	for n := range 2000 {
+		b := x.peers.Load().channel(0x4000 + uint16(n%8))
+		x.permit(int64(n), []netip.AddrPort{b.peer}, b)
+		x.permit(int64(n), []netip.AddrPort{addrs[n%8]}, nil)
+		x.server.SetPolicy(x.server.policy.Load().Policy)
+	}
+	close(done)
+	wg.Wait()
 }

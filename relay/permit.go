@@ -98,7 +98,7 @@ func (x *session) permit(now int64, addrs []netip.AddrPort, b *binding) {
 			fresh = append(fresh, p)
 		}
 		p.until.Store(now + int64(permissionLifetime))
-		if b != nil {
+		if b != nil && b.permission == nil { // else it is this one, and being read
 			b.permission = p
 		}
 	}
