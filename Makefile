@@ -6,6 +6,7 @@
 # missing; it never skips.
 
 GO ?= go
+export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: build test deps lint bench proof fuzz vuln
 
@@ -17,10 +18,10 @@ test: deps lint
 	$(GO) test -run '^$$' -bench . -benchtime 50ms ./auth ./ratelimit ./pkg/netpolicy ./relay/...
 	$(GO) test -race -timeout 9m ./...
 
-# The Debian packages that the tests drive for real. Node-free: Chromium is
-# driven over its own protocol.
+# The Debian packages that the tests drive for real (Chromium over its own
+# protocol, without Node), and the C compiler that -race needs.
 deps:
-	@./scripts/deps chromium=chromium ip=iproute2 curl=curl
+	@./scripts/deps chromium=chromium ip=iproute2 curl=curl cc=gcc
 
 lint:
 	$(GO) vet ./...

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ var (
 	ErrTTL  = errors.New("auth: ttl")
 )
 
-// credentialIDBytes of randomness in a credential id: 16 characters.
+// credentialIDBytes make a credential id of 16 characters: see newID.
 const credentialIDBytes = 12
 
 // Request asks for a credential.
@@ -88,7 +89,7 @@ func (i *Issuer) Issue(r Request, now time.Time) (Credential, error) {
 	if err := checkUser(r.User); err != nil {
 		return Credential{}, err
 	}
-	id, err := i.newID()
+	id, err := i.newID(now)
 	if err != nil {
 		return Credential{}, err
 	}
@@ -108,9 +109,13 @@ func (i *Issuer) Issue(r Request, now time.Time) (Credential, error) {
 	}, nil
 }
 
-func (i *Issuer) newID() (string, error) {
+// newID makes a credential id: when it was issued, in seconds and modulo 2^32,
+// and 64 random bits. The time is there so that one line ("none of this user's
+// from before then") can revoke what nobody listed.
+func (i *Issuer) newID(now time.Time) (string, error) {
 	var b [credentialIDBytes]byte
-	if _, err := io.ReadFull(i.rand, b[:]); err != nil {
+	binary.BigEndian.PutUint32(b[:], uint32(now.Unix()))
+	if _, err := io.ReadFull(i.rand, b[4:]); err != nil {
 		return "", fmt.Errorf("auth: issuer: reading random bytes: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil

@@ -9,21 +9,23 @@ import (
 	"turnpike/relay/gate"
 )
 
-// control is the plane's Control function: it runs in a listener's worker
-// loop.
-func (s *Server) control(c dataplane.Client, b []byte, now time.Time, out []byte) []byte {
-	if !s.serving.Load() {
-		s.counts.notServing.Add(1)
+// control makes a listener's Control function. It runs in the listener's
+// worker loop.
+func (s *Server) control(over gate.Transport) dataplane.Control {
+	return func(c dataplane.Client, b []byte, now time.Time, out []byte) []byte {
+		if !s.serving.Load() {
+			s.counts.notServing.Add(1)
+			return nil
+		}
+		v := s.gate.Judge(gate.Packet{Client: c, Transport: over, Data: b}, now, out)
+		switch v.Action {
+		case gate.Reply:
+			return v.Reply
+		case gate.Forward:
+			s.forward(v.Request, now)
+		}
 		return nil
 	}
-	v := s.gate.Judge(gate.Packet{Client: c, Transport: gate.UDP, Data: b}, now, out)
-	switch v.Action {
-	case gate.Reply:
-		return v.Reply
-	case gate.Forward:
-		s.forward(v.Request, now)
-	}
-	return nil
 }
 
 // forward queues a judged request for its session's engine. A full queue drops

@@ -14,11 +14,13 @@
 //
 // # How a session ends
 //
-// Always by us, and always in this order: it answers no datagram any more
-// (its deadline is moved into the past), its five-tuple is free, its relay
-// socket is closed (the counters stand still), pion forgets it (Refresh 0), and
-// its record is handed out. pion's own timer is given a minute more than the
-// client was granted and so never fires (see package engine).
+// Always by us. First no datagram passes any more (its deadline is moved into
+// the past) and its relay socket is closed, so the counters stand still; then
+// what it held is given back, its five-tuple is free and its record is handed
+// out. pion forgets it by a Refresh with 0: before that where the client asked
+// for the end, after it where we did, and only then is the relay port handed
+// out again. pion's own timer is given 59 s more than the client was granted
+// and so never fires (see package engine).
 //
 // # Lifetimes
 //

@@ -61,6 +61,11 @@ func newPorts(pools []Pool) (*ports, error) {
 		case pool.MinPort == 0 || pool.MinPort > pool.MaxPort:
 			return nil, fmt.Errorf("relay: Relays[%d] has ports %d to %d; give a range from 1 to 65535", i, pool.MinPort, pool.MaxPort)
 		}
+		for j, other := range p.pools {
+			if other.Bind == pool.Bind && other.MinPort <= pool.MaxPort && pool.MinPort <= other.MaxPort {
+				return nil, fmt.Errorf("relay: Relays[%d] and Relays[%d] share ports of %s; give each port to one", j, i, pool.Bind)
+			}
+		}
 		x := &portPool{Pool: pool}
 		for port := int(pool.MinPort); port <= int(pool.MaxPort); port++ {
 			x.free = append(x.free, uint16(port))

@@ -34,7 +34,7 @@ const (
 
 // Options configures a Server. What has no default is required.
 type Options struct {
-	// Listen are the UDP addresses that clients send to.
+	// Listen are the UDP addresses that clients send to, each of one interface.
 	Listen []netip.AddrPort
 	// Relays are the pools that relayed transport addresses come from.
 	Relays []Pool
@@ -120,6 +120,12 @@ func (o *Options) complete() error {
 		}
 	}
 	need(len(o.Listen) > 0, "no address to listen on: set Listen")
+	for _, at := range o.Listen {
+		// An answer must leave from the address that was asked (RFC 8656 §7.2),
+		// and a socket of all addresses does not tell which that was.
+		need(at.IsValid() && !at.Addr().IsUnspecified() && !at.Addr().Is4In6(),
+			fmt.Sprintf("Listen has %s; name each address of this host to listen on", at))
+	}
 	need(o.Plane != nil, "no data plane: set Plane")
 	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")
 	need(o.Ledger != nil, "no ledger of allocations: set Ledger")
@@ -157,7 +163,7 @@ func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) erro
 	}
 	var listening []netip.AddrPort
 	for _, at := range s.o.Listen {
-		_, addr, err := s.o.Plane.Listen(at, s.control)
+		_, addr, err := s.o.Plane.Listen(at, s.control(gate.UDP))
 		if err != nil {
 			return errors.Join(fmt.Errorf("relay: %w", err), s.close())
 		}

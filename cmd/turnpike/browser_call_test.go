@@ -89,7 +89,7 @@ func leaks(s *server, texts []string) (found []string) {
 		}
 		for _, word := range strings.Fields(line) {
 			addr, err := netip.ParseAddr(word)
-			if err == nil && addr != s.TURN.UDP.Addr() && !addr.IsUnspecified() {
+			if err == nil && addr != s.TURN.UDP[0].Addr() && !addr.IsUnspecified() {
 				found = append(found, line)
 			}
 		}

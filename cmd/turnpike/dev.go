@@ -28,9 +28,10 @@ const (
 )
 
 // devSettings are those of a development server: loopback only, fresh secrets,
-// nothing kept. The policy is the one of any server, so the only peers that
-// can be reached from here are its own relay ports: two clients of this server
-// can talk, and nothing else is opened for them.
+// nothing kept. The policy is the one of any server, which opens nothing of
+// this host but live relay ports: two clients of this server can talk. Nothing
+// beyond this host is reached either, because relay sockets are bound to
+// loopback.
 func devSettings() (*settings, error) {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	secret, err := auth.NewRandomSecret(rand.Reader)
@@ -78,12 +79,12 @@ func freeUDP(at netip.AddrPort) (netip.AddrPort, error) {
 
 // announcement is what a user of a development server needs.
 type announcement struct {
-	APIKey     string            `json:"api_key"`
-	Issuer     string            `json:"issuer"`
-	Metrics    string            `json:"metrics"`
-	Health     string            `json:"health"`
-	TURN       map[string]string `json:"turn"` // by transport
-	ICEServers json.RawMessage   `json:"ice_servers"`
+	APIKey     string                      `json:"api_key"`
+	Issuer     string                      `json:"issuer"`
+	Metrics    string                      `json:"metrics"`
+	Health     string                      `json:"health"`
+	TURN       map[string][]netip.AddrPort `json:"turn"` // by transport
+	ICEServers json.RawMessage             `json:"ice_servers"`
 }
 
 // devCredentialTTL is the life of the credential printed at start.
@@ -97,7 +98,7 @@ func (u *up) announcement(ctx context.Context) (*announcement, error) {
 		Issuer:  "http://" + u.issuer.String(),
 		Metrics: "http://" + u.operator.String() + "/metrics",
 		Health:  "http://" + u.operator.String() + "/readyz",
-		TURN:    map[string]string{"udp": u.turn[0].String()},
+		TURN:    map[string][]netip.AddrPort{"udp": u.turn},
 	}
 	body := fmt.Sprintf(`{"user":"dev","ttl":%d}`, int(devCredentialTTL.Seconds()))
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.Issuer+"/v1/credentials", strings.NewReader(body))
@@ -160,6 +161,6 @@ Or ask for a credential of your own, as an application's backend does:
     -H 'Content-Type: application/json' -d '{"user":"alice"}'
 
 Ctrl-C stops it.
-`, version(), a.TURN["udp"], a.Health, a.Metrics, devCredentialTTL, ice, a.Issuer, a.APIKey)
+`, version(), u.turn[0], a.Health, a.Metrics, devCredentialTTL, ice, a.Issuer, a.APIKey)
 	return err
 }

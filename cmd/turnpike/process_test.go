@@ -43,7 +43,7 @@ type server struct {
 
 // listeners are the addresses at which clients are served.
 type listeners struct {
-	UDP netip.AddrPort `json:"udp"`
+	UDP []netip.AddrPort `json:"udp"`
 }
 
 // record is what the server logs at the end of a session. Bytes are payload,
@@ -72,12 +72,11 @@ type credential struct {
 	Configuration json.RawMessage `json:"-"`
 }
 
-// startServer runs `turnpike serve --dev --json` with further args and returns
-// when it listens. The test's end stops it, if the test did not.
-func startServer(t *testing.T, args ...string) *server {
+// startServer runs `turnpike serve --dev --json` and returns when it listens. The test's end stops it, if the test did not.
+func startServer(t *testing.T) *server {
 	t.Helper()
 	s := &server{exited: make(chan struct{})}
-	s.cmd = exec.Command(turnpike(t), append([]string{"serve", "--dev", "--json"}, args...)...)
+	s.cmd = exec.Command(turnpike(t), "serve", "--dev", "--json")
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("start turnpike: %v", err)

@@ -31,11 +31,11 @@ func TestServeDevJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.stdout.all()[0]), &line); err != nil {
 		t.Fatal(err)
 	}
-	if !s.TURN.UDP.Addr().IsLoopback() || !strings.HasPrefix(s.Issuer, "http://127.0.0.1:") {
-		t.Errorf("a development server beyond loopback: %s, %s", s.TURN.UDP, s.Issuer)
+	if !s.TURN.UDP[0].Addr().IsLoopback() || !strings.HasPrefix(s.Issuer, "http://127.0.0.1:") {
+		t.Errorf("a development server beyond loopback: %s, %s", s.TURN.UDP[0], s.Issuer)
 	}
 	last := line.ICEServers[len(line.ICEServers)-1]
-	if want := "turn:" + s.TURN.UDP.String() + "?transport=udp"; last.URLs[0] != want || last.Username == "" || last.Credential == "" {
+	if want := "turn:" + s.TURN.UDP[0].String() + "?transport=udp"; last.URLs[0] != want || last.Username == "" || last.Credential == "" {
 		t.Errorf("ice_servers %+v, want %s with a credential", line.ICEServers, want)
 	}
 	get(t, line.Health, http.StatusOK, `"status":"ready"`)
@@ -60,7 +60,7 @@ func get(t *testing.T, url string, status int, want string) {
 // Two of them run beside each other: each finds its own ports.
 func TestServeDevTwice(t *testing.T) {
 	a, b := startServer(t), startServer(t)
-	if a.TURN.UDP == b.TURN.UDP || a.Issuer == b.Issuer || a.MetricsURL == b.MetricsURL || a.APIKey == b.APIKey {
+	if a.TURN.UDP[0] == b.TURN.UDP[0] || a.Issuer == b.Issuer || a.MetricsURL == b.MetricsURL || a.APIKey == b.APIKey {
 		t.Errorf("shared between two servers: %+v %+v", a, b)
 	}
 	if r := a.Credential(t, "alice", time.Minute); r.TTL != 60 {
@@ -158,7 +158,7 @@ func allocate(t *testing.T, s *server, user string) net.PacketConn {
 		t.Fatal(err)
 	}
 	cred := s.Credential(t, user, time.Minute)
-	c := relaytest.NewClient(conn, s.TURN.UDP, relaytest.User{Name: cred.Username, Password: cred.Password})
+	c := relaytest.NewClient(conn, s.TURN.UDP[0], relaytest.User{Name: cred.Username, Password: cred.Password})
 	if r, err := c.Allocate(); err != nil || !r.OK() {
 		t.Fatalf("Allocate: %v %v", r, err)
 	}

@@ -122,9 +122,9 @@ func BenchmarkCodec(b *testing.B) {
 	}
 }
 
-// TestAllocations: what runs in a packet loop allocates nothing, and neither
+// TestSubmitAllocatesNothing: what runs in a packet loop allocates nothing, and neither
 // does the engine's part of a request.
-func TestAllocations(t *testing.T) {
+func TestSubmitAllocatesNothing(t *testing.T) {
 	e := newEngine(t, Options{})
 	declined := make(chan struct{}, 1)
 	start := func() (Request, bool) {

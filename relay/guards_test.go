@@ -1,0 +1,119 @@
+package relay
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/dataplane/mem"
+)
+
+// guarded is a session with one bound peer and one peer of permission alone.
+func guarded(t *testing.T, l ratelimit.Limits) (x *session, bound, loose netip.AddrPort, now time.Time) {
+	t.Helper()
+	ledger, err := ratelimit.NewLedger(ratelimit.LedgerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = time.Now()
+	res, refusal := ledger.Reserve(ratelimit.Subject{User: "alice"}, l, now)
+	if refusal != ratelimit.None {
+		t.Fatal(refusal)
+	}
+	role := auth.DefaultRole()
+	s := &Server{o: Options{Plane: mem.New(nil)}, now: func() time.Time { return now }}
+	s.SetPolicy(must1(netpolicy.New(netpolicy.Options{})))
+	x = &session{server: s, start: now, identity: &auth.Identity{Role: &role}, reservation: res, meter: res.Meter()}
+	x.peers.Store(new(peers))
+	x.expires.Store(int64(600 * time.Second))
+	bound, loose = netip.MustParseAddrPort("93.184.216.1:5000"), netip.MustParseAddrPort("93.184.217.1:5000")
+	x.permit(0, []netip.AddrPort{bound}, &binding{number: 0x4000, peer: bound})
+	x.permit(0, []netip.AddrPort{loose}, nil)
+	return x, bound, loose, now
+}
+
+func must1[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// ways are the four ways of a datagram.
+func ways(x *session, bound, loose netip.AddrPort) map[string]func(n int, now time.Time) dataplane.Verdict {
+	return map[string]func(int, time.Time) dataplane.Verdict{
+		"channel": func(n int, now time.Time) dataplane.Verdict {
+			_, v := x.ToPeer(0x4000, netip.AddrPort{}, n, now)
+			return v
+		},
+		"send":       func(n int, now time.Time) dataplane.Verdict { _, v := x.ToPeer(0, loose, n, now); return v },
+		"to channel": func(n int, now time.Time) dataplane.Verdict { _, v := x.ToClient(bound, n, now); return v },
+		"data":       func(n int, now time.Time) dataplane.Verdict { _, v := x.ToClient(loose, n, now); return v },
+	}
+}
+
+func TestEveryWayIsGuarded(t *testing.T) {
+	deny := must1(netpolicy.New(netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/16")}}))
+	for _, way := range []string{"channel", "send", "to channel", "data"} {
+		for _, c := range []struct {
+			name   string
+			limits ratelimit.Limits
+			change func(x *session)
+			n      int
+			after  time.Duration
+			want   dataplane.Verdict
+		}{
+			{"open", ratelimit.Limits{}, nil, 100, 0, dataplane.Allow},
+			{"policy", ratelimit.Limits{}, func(x *session) { x.server.SetPolicy(deny) }, 100, 0, dataplane.PolicyPeer},
+			{"session rate", ratelimit.Limits{SessionBits: 8000}, nil, 1 << 20, 0, dataplane.RateSession},
+			{"user rate", ratelimit.Limits{UserBits: 8000}, nil, 1 << 20, 0, dataplane.RateUser},
+			{"bytes a day", ratelimit.Limits{UserBytesPerDay: 50}, nil, 100, 0, dataplane.QuotaBytes},
+			{"permission", ratelimit.Limits{}, nil, 100, 300 * time.Second, dataplane.NoPermission},
+			{"session", ratelimit.Limits{}, func(x *session) { x.expires.Store(int64(time.Second)) }, 100, time.Second, dataplane.Ended},
+		} {
+			x, bound, loose, now := guarded(t, c.limits)
+			try := ways(x, bound, loose)[way]
+			if v := try(1, now); v != dataplane.Allow { // the yes is remembered
+				t.Fatalf("%s/%s: %v", way, c.name, v)
+			}
+			if c.change != nil {
+				c.change(x)
+			}
+			if v := try(c.n, now.Add(c.after)); v != c.want {
+				t.Errorf("%s: %s: %v, want %v", way, c.name, v, c.want)
+			}
+		}
+	}
+}
+
+// Once the channel has lapsed, a peer with a permission is heard by indication.
+func TestLapsedChannelIsNotUsed(t *testing.T) {
+	x, bound, _, now := guarded(t, ratelimit.Limits{})
+	x.permit(int64(400*time.Second), []netip.AddrPort{bound}, nil)
+	x.expires.Store(int64(time.Hour))
+	if n, v := x.ToClient(bound, 1, now.Add(600*time.Second)); n != 0 || v != dataplane.Allow {
+		t.Errorf("channel %#x, %v", n, v)
+	}
+}
+
+// A yes for one port of an address is none for its other ports: an allow line
+// for this host does not open our own listener.
+func TestYesIsForOnePort(t *testing.T) {
+	x, _, _, now := guarded(t, ratelimit.Limits{})
+	host := netip.MustParseAddr("93.184.216.9")
+	x.server.SetPolicy(must1(netpolicy.New(netpolicy.Options{
+		Allow: []netip.Prefix{netip.PrefixFrom(host, 32)}, HostAddrs: []netip.Addr{host},
+		RelayAddrs: []netip.Addr{host}, Own: []netip.AddrPort{netip.AddrPortFrom(host, 3478)},
+	})))
+	x.permit(0, []netip.AddrPort{netip.AddrPortFrom(host, 0)}, nil)
+	if _, v := x.ToPeer(0, netip.AddrPortFrom(host, 9), 1, now); v != dataplane.Allow {
+		t.Fatal(v)
+	}
+	if _, v := x.ToPeer(0, netip.AddrPortFrom(host, 3478), 1, now); v != dataplane.PolicyPeer {
+		t.Errorf("our own listener: %v", v)
+	}
+}

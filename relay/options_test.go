@@ -1,0 +1,71 @@
+package relay
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"turnpike/relay/engine"
+)
+
+func TestPoolsAreChecked(t *testing.T) {
+	ip, other := netip.MustParseAddr("93.184.216.1"), netip.MustParseAddr("2606:2800::1")
+	for _, c := range []struct {
+		pools []Pool
+		fault string // part of the error; none: good
+	}{
+		{[]Pool{{Bind: ip}}, ""},
+		{[]Pool{{Bind: ip, MinPort: 100, MaxPort: 199}, {Bind: ip, MinPort: 200, MaxPort: 299}, {Bind: other}}, ""},
+		{nil, "set Relays"},
+		{[]Pool{{}}, "Relays[0].Bind"},
+		{[]Pool{{Bind: netip.IPv4Unspecified()}}, "Relays[0].Bind"},
+		{[]Pool{{Bind: netip.MustParseAddr("::ffff:93.184.216.1")}}, "Relays[0].Bind"},
+		{[]Pool{{Bind: ip, Public: other}}, "Relays[0].Public"},
+		{[]Pool{{Bind: ip, Public: netip.IPv4Unspecified()}}, "Relays[0].Public"},
+		{[]Pool{{Bind: ip, MinPort: 200, MaxPort: 100}}, "Relays[0] has ports"},
+		{[]Pool{{Bind: ip, MaxPort: 100}}, "Relays[0] has ports"},
+		{[]Pool{{Bind: ip, MinPort: 100, MaxPort: 200}, {Bind: ip, MinPort: 200, MaxPort: 300}}, "Relays[0] and Relays[1]"},
+	} {
+		_, err := newPorts(c.pools)
+		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%+v: %v, want %q", c.pools, err, c.fault)
+		}
+	}
+}
+
+// Everything that is missing or wrong is named at once.
+func TestOptionsAreChecked(t *testing.T) {
+	_, err := New(Options{Listen: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:3478")}, Permissions: -1})
+	for _, want := range []string{"0.0.0.0:3478", "set Plane", "set Verifier", "set Ledger", "set Policy", "negative"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+}
+
+// A pion that hangs makes the server unready: nothing else can be done about it.
+func TestReadyWatchesTheEngines(t *testing.T) {
+	now := time.Now()
+	e, err := engine.New(engine.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	at := now
+	s := &Server{engines: []*engine.Engine{e}, now: func() time.Time { return at }}
+	if r := s.Ready(); len(r) != 1 || r[0] != "not serving" {
+		t.Errorf("before Serve: %q", r)
+	}
+	s.serving.Store(true)
+	hung, free := make(chan struct{}), make(chan struct{})
+	e.Submit(func() (engine.Request, bool) { close(hung); <-free; return engine.Request{}, false }, func(engine.Result) {})
+	<-hung
+	if at = now.Add(stallLimit); len(s.Ready()) != 0 {
+		t.Errorf("unready after %s: %q", stallLimit, s.Ready())
+	}
+	if at = now.Add(stallLimit + time.Second); len(s.Ready()) != 1 || !strings.Contains(s.Ready()[0], "engine 0") {
+		t.Errorf("a stalled engine: %q", s.Ready())
+	}
+	close(free)
+}
