@@ -75,8 +75,7 @@ func TestBinding(t *testing.T) {
 	})
 }
 
-// A session without a Refresh ends at its granted time, not when the reaper
-// comes by; one with a Refresh lives on. pion's client refreshes by itself.
+// A session whose client refreshes, as pion's does by itself, lives on.
 func TestLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := memBed(t, setup{})
