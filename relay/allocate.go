@@ -21,7 +21,7 @@ func (x *session) startAllocate(r *gate.Request) (engine.Request, bool) {
 		s.counts.quota[refusal].Add(1)
 		return x.refuse(r, codeQuotaReached)
 	}
-	return engine.Request{Leg: x.leg, Method: engine.Allocate, Lifetime: x.grant(r.Lifetime, now)}, true
+	return engine.Request{Leg: x.leg, Method: engine.Allocate, Lifetime: x.grant(r.Lifetime, x.start)}, true
 }
 
 // limits are what a role allows one of its users.
@@ -33,12 +33,17 @@ func (s *Server) limits(role *auth.Role) ratelimit.Limits {
 }
 
 // grant is the lifetime a client gets that asks for want: no more than is left
-// of the session.
+// of the session, in whole seconds (RFC 8656 §18.2). 0: nothing is left.
 func (x *session) grant(want time.Duration, now time.Time) time.Duration {
-	if limit := x.identity.Role.MaxSession; limit > 0 {
-		want = min(want, max(x.start.Add(limit).Sub(now), time.Second))
+	return min(want, time.Duration(x.limit-x.at(now))).Truncate(time.Second)
+}
+
+// extend moves the deadline to a lifetime after now, but never past the
+// session's limit, and not if the session has ended meanwhile.
+func (x *session) extend(now time.Time, lifetime time.Duration) {
+	if old := x.expires.Load(); !ended(old) {
+		x.expires.CompareAndSwap(old, min(x.at(now.Add(lifetime)), x.limit))
 	}
-	return want.Truncate(time.Second) // LIFETIME is in seconds (RFC 8656 §18.2)
 }
 
 func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
@@ -55,7 +60,7 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 		return
 	}
 	x.reservation.Confirm()
-	x.expires.Store(x.at(now.Add(res.Lifetime)))
+	x.extend(now, res.Lifetime)
 	s.counts.allocated(0)
 	s.counts.live[x.transport].Add(1)
 	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public})
@@ -85,7 +90,11 @@ func (x *session) startRefresh(r *gate.Request) (engine.Request, bool) {
 		x.stopData()
 		return engine.Request{Leg: x.leg, Method: engine.Refresh}, true
 	}
-	return engine.Request{Leg: x.leg, Method: engine.Refresh, Lifetime: x.grant(r.Lifetime, x.server.now())}, true
+	lifetime := x.grant(r.Lifetime, x.server.now())
+	if lifetime <= 0 { // the rest is less than a second: let it run out
+		return x.refuse(r, codeAllocationMismatch)
+	}
+	return engine.Request{Leg: x.leg, Method: engine.Refresh, Lifetime: lifetime}, true
 }
 
 func (x *session) finishRefresh(r *gate.Request, res engine.Result) {
@@ -96,14 +105,7 @@ func (x *session) finishRefresh(r *gate.Request, res engine.Result) {
 	}
 	code := outcome(res)
 	if code == 0 {
-		x.extend(x.server.now().Add(res.Lifetime))
+		x.extend(x.server.now(), res.Lifetime)
 	}
 	x.server.answer(r, gate.Answer{Code: code, Lifetime: res.Lifetime})
-}
-
-// extend moves the deadline, unless the session has ended meanwhile.
-func (x *session) extend(until time.Time) {
-	if old := x.expires.Load(); !ended(old) {
-		x.expires.CompareAndSwap(old, x.at(until))
-	}
 }

@@ -42,36 +42,41 @@ func (s *Server) forward(r *gate.Request, now time.Time) {
 		s.answer(r, gate.Answer{Code: codeAllocationMismatch})
 		return
 	}
+	if x.inFlight.Add(1) > maxInFlight {
+		x.inFlight.Add(-1)
+		s.counts.busy.Add(1)
+		return
+	}
 	if x.submit(r) {
 		return
 	}
+	x.inFlight.Add(-1)
 	s.counts.queueFull.Add(1)
 	if r.Method == gate.Allocate {
 		s.sessions.remove(x)
 	}
 }
 
-// submit hands a request to the engine. What follows runs on the engine's
-// goroutine: start just before pion sees it, finish just after.
+// maxInFlight is the most requests that one session may have queued, so that
+// one client can't fill the queue of all. A browser sends a handful at once.
+const maxInFlight = 16
+
+// submit hands a request to the engine. start and finish run on the engine's
+// goroutine: start just before pion sees the request, finish just after.
 func (x *session) submit(r *gate.Request) bool {
+	start, finish := x.startChannel, x.finishChannel
 	switch r.Method {
 	case gate.Allocate:
-		return x.engine.Submit(
-			func() (engine.Request, bool) { return x.startAllocate(r) },
-			func(res engine.Result) { x.finishAllocate(r, res) })
+		start, finish = x.startAllocate, x.finishAllocate
 	case gate.Refresh:
-		return x.engine.Submit(
-			func() (engine.Request, bool) { return x.startRefresh(r) },
-			func(res engine.Result) { x.finishRefresh(r, res) })
+		start, finish = x.startRefresh, x.finishRefresh
 	case gate.CreatePermission:
-		return x.engine.Submit(
-			func() (engine.Request, bool) { return x.startPermission(r) },
-			func(res engine.Result) { x.finishPermission(r, res) })
-	default: // ChannelBind
-		return x.engine.Submit(
-			func() (engine.Request, bool) { return x.startChannel(r) },
-			func(res engine.Result) { x.finishChannel(r, res) })
+		start, finish = x.startPermission, x.finishPermission
 	}
+	return x.engine.Submit(func() (engine.Request, bool) {
+		x.inFlight.Add(-1)
+		return start(r)
+	}, func(res engine.Result) { finish(r, res) })
 }
 
 // STUN error codes that are decided here (RFC 8656 §19).

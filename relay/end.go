@@ -83,7 +83,7 @@ func (s *Server) reap(now time.Time) {
 
 // lapsed tells the two ways of running out of time apart.
 func (x *session) lapsed(now time.Time) End {
-	if limit := x.identity.Role.MaxSession; limit > 0 && now.Sub(x.start) >= limit.Truncate(time.Second) {
+	if x.at(now) >= x.limit {
 		return EndMaxSession
 	}
 	return EndExpired
@@ -122,8 +122,37 @@ func (x *session) finish(why End) {
 		x.reservation.Release(now)
 		s.sessions.remove(x)
 		s.counts.live[x.transport].Add(-1)
-		s.o.Ended(x.record(why, now))
+		s.tell(x.record(why, now))
 	})
+}
+
+// maxRecords is how many records may wait for Options.Ended.
+const maxRecords = 4096
+
+// tell queues a record. It waits only while the server stops, and then not on
+// an engine's goroutine and not for ever.
+func (s *Server) tell(r Record) {
+	if r.Why == EndShutdown {
+		select {
+		case s.records <- r:
+			return
+		case <-s.stopped:
+		}
+	}
+	select {
+	case s.records <- r:
+	default:
+		s.counts.recordsLost.Add(1)
+	}
+}
+
+// runRecords hands records out until the queue is closed. Whoever takes them
+// may be slow (a log on a full pipe): only records are lost by it.
+func (s *Server) runRecords() {
+	defer close(s.told)
+	for r := range s.records {
+		s.o.Ended(r)
+	}
 }
 
 func (x *session) record(why End, now time.Time) Record {

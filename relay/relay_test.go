@@ -119,6 +119,59 @@ func TestMaxSession(t *testing.T) {
 	})
 }
 
+// A client that refreshes every moment gets no more than is left, and nothing
+// past the end.
+func TestMaxSessionHoldsAgainstRefreshes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memBed(t, setup{role: func(r *auth.Role) { r.MaxSession = 10 * time.Second }})
+		c, _ := b.allocated("mallory")
+		began := time.Now()
+		for {
+			r, err := c.Refresh(600 * time.Second)
+			must(t, err)
+			left := 10*time.Second - time.Since(began)
+			if !r.OK() {
+				if r.Code != 437 || left >= time.Second {
+					t.Errorf("refused with %d, %s before the end", r.Code, left)
+				}
+				break
+			}
+			if r.Lifetime > left {
+				t.Fatalf("granted %s with %s left", r.Lifetime, left)
+			}
+			time.Sleep(300 * time.Millisecond)
+		}
+		if r := b.wait(1)["mallory"]; r.Why != relay.EndMaxSession || r.End.Sub(r.Start) > 11*time.Second {
+			t.Errorf("ended after %s: %s", r.End.Sub(r.Start), r.Why)
+		}
+	})
+}
+
+// Whoever takes the records may hang: sessions go on, records are lost and
+// counted, and the server stops in time, saying so.
+func TestRecordsThatNobodyTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		b := memBed(t, setup{options: func(o *relay.Options) { o.Ended = func(relay.Record) { <-hang } }})
+		c := b.raw("alice")
+		const sessions = 5000 // more than wait in the queue
+		for range sessions {
+			expect(t, 0)(c.Allocate())
+			expect(t, 0)(c.Refresh(0))
+		}
+		if n := b.server.Stats().RecordsLost; n == 0 || n > sessions-4096 {
+			t.Errorf("%d records lost", n)
+		}
+		began := time.Now()
+		b.stop()
+		if err := <-b.served; err == nil || time.Since(began) > 6*time.Second {
+			t.Errorf("stopped after %s: %v", time.Since(began), err)
+		}
+		close(b.served)
+		close(hang)
+	})
+}
+
 func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := memBed(t, setup{role: func(r *auth.Role) { r.Idle = time.Minute }})

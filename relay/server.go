@@ -30,6 +30,10 @@ const (
 	// stallLimit is how long pion may be at one request before the server
 	// calls itself unready: its requests take microseconds.
 	stallLimit = 5 * time.Second
+
+	// recordPatience is how long a stopping server waits for its last records
+	// to be taken.
+	recordPatience = 5 * time.Second
 )
 
 // Options configures a Server. What has no default is required.
@@ -61,7 +65,9 @@ type Options struct {
 	Permissions, Channels int
 	// Engines is the number of pion instances; one a core, four at most, if 0.
 	Engines int
-	// Ended is told of each session that has ended. It must not block.
+	// Ended is told of each session that has ended, one at a time and on a
+	// goroutine of its own. While it blocks up to 4,096 records wait; more are
+	// lost and counted.
 	Ended func(Record)
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
@@ -80,6 +86,10 @@ type Server struct {
 	policyMu sync.Mutex // one SetPolicy at a time
 	counts   counts
 	serving  atomic.Bool
+
+	records chan Record   // to Options.Ended
+	told    chan struct{} // closed when the last of them has been handed out
+	stopped chan struct{} // closed when the server has waited long enough for that
 }
 
 // policy is a policy and the number that tells it from its predecessors.
@@ -93,7 +103,10 @@ func New(o Options) (*Server, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, now: o.Now}
+	s := &Server{
+		o: o, now: o.Now,
+		records: make(chan Record, maxRecords), told: make(chan struct{}), stopped: make(chan struct{}),
+	}
 	s.sessions.init()
 	var err error
 	if s.ports, err = newPorts(o.Relays); err != nil {
@@ -154,6 +167,7 @@ func (o *Options) complete() error {
 // of Options.Listen, and serves until ctx ends. Then every session ends, with
 // a record, and everything is closed. A Server serves once.
 func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) error {
+	go s.runRecords()
 	for range s.o.Engines {
 		e, err := engine.New(engine.Options{Now: s.now})
 		if err != nil {
@@ -185,13 +199,22 @@ func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) erro
 // close ends all sessions and closes what Serve opened.
 func (s *Server) close() error {
 	s.serving.Store(false)
+	late := time.AfterFunc(recordPatience, func() { close(s.stopped) })
+	defer late.Stop()
 	s.endAll()
 	var errs []error
 	for _, e := range s.engines {
 		errs = append(errs, e.Close())
 	}
 	s.endAll() // those whose Allocate was being served meanwhile
-	return errors.Join(append(errs, s.o.Plane.Close())...)
+	errs = append(errs, s.o.Plane.Close())
+	close(s.records)
+	select {
+	case <-s.told:
+	case <-s.stopped:
+		errs = append(errs, fmt.Errorf("relay: %d records of sessions were not taken within %s", len(s.records), recordPatience))
+	}
+	return errors.Join(errs...)
 }
 
 func (s *Server) endAll() {

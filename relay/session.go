@@ -28,6 +28,8 @@ type session struct {
 	transport gate.Transport
 	identity  *auth.Identity
 	start     time.Time
+	limit     int64        // when MaxSession is over, see at; math.MaxInt64 for never
+	inFlight  atomic.Int32 // requests queued for the engine
 
 	// Set while the Allocate is served, never changed after.
 	relay       *dataplane.Relay
@@ -59,8 +61,11 @@ func (x *session) ended() bool { return x.at(x.server.now()) >= x.expires.Load()
 func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	x := &session{
 		server: s, id: newID(), client: r.Client, transport: r.Transport, identity: r.Identity,
-		start: now, movedAt: now,
+		start: now, movedAt: now, limit: math.MaxInt64,
 		engine: s.engines[s.next.Add(1)%uint64(len(s.engines))],
+	}
+	if d := r.Identity.Role.MaxSession; d > 0 {
+		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
 	x.leg = x.engine.NewLeg(x.openRelay, x.closeRelay)
 	x.peers.Store(new(peers))

@@ -17,8 +17,11 @@ type counts struct {
 	allocation struct{ ok, quota, capacity, other atomic.Uint64 }
 	quota      [ratelimit.NumRefusals]atomic.Uint64
 	queueFull  atomic.Uint64
+	busy       atomic.Uint64
 	raced      atomic.Uint64
 	notServing atomic.Uint64
+
+	recordsLost atomic.Uint64
 }
 
 // allocated counts the outcome of an Allocate that reached an engine.
@@ -45,8 +48,10 @@ type Stats struct {
 	// QuotaRefused by the limit that refused an allocation.
 	QuotaRefused map[string]uint64
 	// Dropped requests that were judged well but not served: "queue_full",
-	// "raced", "not_serving".
+	// "session_busy", "raced", "not_serving".
 	Dropped map[string]uint64
+	// RecordsLost counts records that nobody took in time.
+	RecordsLost uint64
 
 	RelayPortsFree int
 	EngineQueue    int           // requests waiting for pion
@@ -70,10 +75,11 @@ func (s *Server) Stats() Stats {
 			"capacity": c.allocation.capacity.Load(), "other": c.allocation.other.Load(),
 		},
 		Dropped: map[string]uint64{
-			"queue_full": c.queueFull.Load(), "raced": c.raced.Load(), "not_serving": c.notServing.Load(),
+			"queue_full": c.queueFull.Load(), "session_busy": c.busy.Load(),
+			"raced": c.raced.Load(), "not_serving": c.notServing.Load(),
 		},
-		RelayPortsFree: s.ports.left(),
-		Gate:           s.gate.Counters(), Plane: s.o.Plane.Counters(), DataPlane: s.o.Plane.Caps().Name,
+		RelayPortsFree: s.ports.left(), RecordsLost: c.recordsLost.Load(),
+		Gate: s.gate.Counters(), Plane: s.o.Plane.Counters(), DataPlane: s.o.Plane.Caps().Name,
 	}
 	for t := range c.live {
 		st.Allocations[gate.Transport(t).String()] = int(c.live[t].Load())

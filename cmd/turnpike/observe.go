@@ -58,6 +58,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 		EngineFaults:       st.EngineFaults,
 		Accounts:           p.ledger.Stats().Accounts,
 		RelayPortsFree:     st.RelayPortsFree,
+		RecordsLost:        st.RecordsLost,
 	}
 	for v := dataplane.Allow + 1; int(v) < dataplane.NumVerdicts; v++ {
 		m.Dropped[[2]string{"data", v.String()}] = st.Plane.Dropped(v)

@@ -73,9 +73,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger, announced func(cont
 			"data_plane", p.relay.Stats().DataPlane)
 		return announced(ctx, u)
 	})
-	err = group.Wait()
-	log.Info("stopped")
-	return err
+	return group.Wait()
 }
 
 // serveHTTP serves until ctx ends, then lets requests under way finish.

@@ -36,6 +36,7 @@ func full() Snapshot {
 		EngineStallSeconds: 0.25,
 		Accounts:           19,
 		RelayPortsFree:     20,
+		RecordsLost:        22,
 		EngineFaults:       map[string]uint64{"expired": 21},
 	}
 }
@@ -103,6 +104,7 @@ func TestExposition(t *testing.T) {
 		"turnpike_quota_accounts{}":                                        19,
 		"turnpike_relay_ports_free{}":                                      20,
 		"turnpike_engine_faults_total{fault=expired}":                      21,
+		"turnpike_session_records_lost_total{}":                            22,
 	}
 	got := ours(families)
 	for series, n := range want {

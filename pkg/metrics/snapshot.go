@@ -36,6 +36,9 @@ type Snapshot struct {
 	Minted      uint64
 	MintRefused map[string]uint64
 
+	// RecordsLost counts records of ended sessions that nobody took in time.
+	RecordsLost uint64
+
 	// EngineQueue is the requests that wait for the TURN engine now.
 	EngineQueue int
 	// EngineStallSeconds is how long the engine has been at its present

@@ -69,6 +69,9 @@ var table = []family{
 	{"turnpike_credentials_refused_total", "Requests for a credential that were refused, by code.",
 		counter, []label{code}, func(s Snapshot) []sample { return byLabel(s.MintRefused) }},
 
+	{"turnpike_session_records_lost_total", "Records of ended sessions that the log did not take in time.",
+		counter, nil, func(s Snapshot) []sample { return single(s.RecordsLost) }},
+
 	{"turnpike_engine_queue_requests", "Requests waiting for the TURN engine.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.EngineQueue) }},
 	{"turnpike_engine_stall_seconds", "How long the TURN engine has been at its present request; 0 when idle.",
