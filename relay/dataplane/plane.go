@@ -53,7 +53,8 @@ type Plane interface {
 	// Remove closes a relay's socket and ends its flow, if one was installed.
 	// When it returns no datagram of the flow is judged, sent or counted any
 	// more, and the relay's addresses are not Live. Removing twice is
-	// harmless. It must not be called from a Pass.
+	// harmless, and a second call at the same time waits as well. It must not
+	// be called from a Pass.
 	Remove(*Relay)
 
 	// Send sends an answer that was not ready when Control returned. It never

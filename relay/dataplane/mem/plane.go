@@ -2,8 +2,10 @@ package mem
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,7 +69,7 @@ func (p *Plane) OpenRelay(bind, public netip.AddrPort) (*dataplane.Relay, error)
 	if p.takenLocked(bind) {
 		return nil, dataplane.ErrPortInUse
 	}
-	r := &dataplane.Relay{Bind: bind, Public: public}
+	r := &dataplane.Relay{Bind: bind, Public: public, Socket: new(sync.Once)}
 	if err := p.table.Add(r); err != nil {
 		return nil, err
 	}
@@ -80,15 +82,12 @@ func (p *Plane) Install(f *dataplane.Flow) error { return p.table.Install(f) }
 
 // Remove implements dataplane.Plane.
 func (p *Plane) Remove(r *dataplane.Relay) {
-	p.mu.Lock()
-	known := p.relays[r.Bind] == r
-	if known {
-		delete(p.relays, r.Bind)
-	}
-	p.mu.Unlock()
-	if known {
+	r.Socket.(*sync.Once).Do(func() { // who comes second waits as long as the first
 		p.table.Uninstall(r)
-	}
+		p.mu.Lock()
+		delete(p.relays, r.Bind)
+		p.mu.Unlock()
+	})
 }
 
 // Send implements dataplane.Plane.
@@ -116,11 +115,11 @@ func (p *Plane) Counters() *dataplane.Counters { return &p.table.Counters }
 func (p *Plane) Close() error {
 	p.mu.Lock()
 	p.closed = true
-	relays := p.relays
-	p.relays, p.listeners = nil, nil
+	relays := slices.Collect(maps.Values(p.relays))
+	p.listeners = nil
 	p.mu.Unlock()
 	for _, r := range relays {
-		p.table.Uninstall(r)
+		p.Remove(r)
 	}
 	return nil
 }

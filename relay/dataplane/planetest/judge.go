@@ -16,6 +16,18 @@ type judge struct {
 	// refuse, when not zero, is the answer to everything.
 	refuse atomic.Uint32
 	asked  atomic.Int64
+	// park, once, holds a judgement up until it is released.
+	park atomic.Pointer[parking]
+}
+
+// parking is a worker that the scheduler has put aside.
+type parking struct{ parked, release chan struct{} }
+
+func (j *judge) maybePark() {
+	if p := j.park.Swap(nil); p != nil {
+		close(p.parked)
+		<-p.release
+	}
 }
 
 // pair is the peer bound to the channel, and another without one.
@@ -31,6 +43,7 @@ func (j *judge) set(bound, other netip.AddrPort) { j.pair.Store(&pair{bound, oth
 
 func (j *judge) ToPeer(channel uint16, peer netip.AddrPort, _ int, _ time.Time) (netip.AddrPort, dataplane.Verdict) {
 	j.asked.Add(1)
+	j.maybePark()
 	p := j.pair.Load()
 	switch {
 	case j.refuse.Load() != 0:

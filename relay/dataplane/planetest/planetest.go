@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"turnpike/relay/dataplane"
@@ -31,6 +33,7 @@ func Run(t *testing.T, open func(testing.TB) Network) {
 		{"a client or a port can't be used twice", refusesDoubles},
 		{"nothing passes after Remove", ends},
 		{"Remove is safe beside traffic", removesUnderTraffic},
+		{"two Removes at once both wait", removesTwice},
 		{"Close ends everything", closes},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newBed(t, open)) })
@@ -339,6 +342,32 @@ func removesUnderTraffic(t *testing.T, b *bed) {
 	if now := fmt.Sprint(flow2.Count.ToClient.Packets(), flow2.Count.ToPeer.Packets(), flow2.Count.Dropped()); now != after {
 		t.Errorf("counted after Remove: %s, then %s", after, now)
 	}
+}
+
+func removesTwice(t *testing.T, b *bed) {
+	p := &parking{make(chan struct{}), make(chan struct{})}
+	b.judge.park.Store(p)
+	var wg sync.WaitGroup
+	wg.Go(func() { b.client.send(b.listener, channelData(channel, []byte("held up"))) })
+	<-p.parked
+	var returned atomic.Int32
+	for range 2 {
+		wg.Go(func() {
+			b.Plane.Remove(b.relay)
+			returned.Add(1)
+			if n := b.flow.Count.ToPeer.Packets() + b.flow.Count.Dropped(); n != 1 {
+				t.Errorf("%d datagrams counted when Remove returned, want 1", n)
+			}
+		})
+	}
+	for range 1000 {
+		runtime.Gosched()
+	}
+	if n := returned.Load(); n != 0 {
+		t.Errorf("%d of 2 returned while a datagram was being judged", n)
+	}
+	close(p.release)
+	wg.Wait()
 }
 
 func closes(t *testing.T, b *bed) {

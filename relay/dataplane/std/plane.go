@@ -3,8 +3,10 @@ package std
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -110,15 +112,14 @@ func (p *Plane) Install(f *dataplane.Flow) error { return p.table.Install(f) }
 
 // Remove implements dataplane.Plane.
 func (p *Plane) Remove(r *dataplane.Relay) {
-	p.mu.Lock()
-	s := p.relays[r]
-	delete(p.relays, r)
-	p.mu.Unlock()
-	if s == nil {
-		return
-	}
-	p.table.Uninstall(r)
-	s.conn.Close()
+	s := r.Socket.(*socket)
+	s.gone.Do(func() { // who comes second waits as long as the first
+		p.table.Uninstall(r)
+		s.conn.Close()
+		p.mu.Lock()
+		delete(p.relays, r)
+		p.mu.Unlock()
+	})
 }
 
 // Send implements dataplane.Plane.
@@ -152,13 +153,11 @@ func (p *Plane) Close() error {
 	}
 	p.closed = true
 	close(p.done)
-	relays, listeners := p.relays, p.listeners
-	p.relays = nil
+	relays, listeners := slices.Collect(maps.Keys(p.relays)), p.listeners
 	p.mu.Unlock()
 
-	for r, s := range relays {
-		p.table.Uninstall(r)
-		s.conn.Close()
+	for _, r := range relays {
+		p.Remove(r)
 	}
 	for _, s := range listeners {
 		s.conn.Close()

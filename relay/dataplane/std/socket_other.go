@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 
 	"turnpike/relay/dataplane"
 )
@@ -14,6 +15,7 @@ import (
 type socket struct {
 	conn  *net.UDPConn
 	local netip.AddrPort
+	gone  sync.Once
 }
 
 func newSocket(conn *net.UDPConn) (*socket, error) {

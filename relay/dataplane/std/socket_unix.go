@@ -20,6 +20,7 @@ type socket struct {
 	raw   syscall.RawConn
 	local netip.AddrPort
 	is4   bool
+	gone  sync.Once
 }
 
 func newSocket(conn *net.UDPConn) (*socket, error) {
