@@ -33,26 +33,33 @@ func (s *Server) limits(role *auth.Role) ratelimit.Limits {
 }
 
 // grant is the lifetime a client gets that asks for want: no more than is left
-// of the session, in whole seconds (RFC 8656 §18.2). 0: nothing is left.
+// of the session, in whole seconds (RFC 8656 §18.2) rounded up.
 func (x *session) grant(want time.Duration, now time.Time) time.Duration {
-	return min(want, time.Duration(x.limit-x.at(now))).Truncate(time.Second)
+	left := time.Duration(x.limit - x.at(now))
+	if left >= want { // no limit: left is too large to round
+		return want
+	}
+	return (left + time.Second - 1).Truncate(time.Second)
 }
 
 // extend moves the deadline to a lifetime after now, but never past the
-// session's limit, and not if the session has ended meanwhile.
-func (x *session) extend(now time.Time, lifetime time.Duration) {
-	if old := x.expires.Load(); !ended(old) {
-		x.expires.CompareAndSwap(old, min(x.at(now.Add(lifetime)), x.limit))
-	}
+// session's limit. false: the session has ended meanwhile.
+func (x *session) extend(now time.Time, lifetime time.Duration) bool {
+	old := x.expires.Load()
+	return !ended(old) && x.expires.CompareAndSwap(old, min(x.at(now.Add(lifetime)), x.limit))
 }
 
 func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 	s, now := x.server, x.server.now()
-	code := outcome(res)
+	code := x.outcome(res)
 	if code == 0 {
 		code = x.install()
 	}
 	if code != 0 {
+		if x.relay != nil { // pion has made the allocation all the same
+			s.o.Plane.Remove(x.relay)
+			s.forget(x)
+		}
 		x.reservation.Release(now)
 		s.sessions.remove(x)
 		s.counts.allocated(code)
@@ -60,7 +67,7 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 		return
 	}
 	x.reservation.Confirm()
-	x.extend(now, res.Lifetime)
+	x.expires.Store(min(x.at(now.Add(res.Lifetime)), x.limit))
 	s.counts.allocated(0)
 	s.counts.live[x.transport].Add(1)
 	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public})
@@ -68,15 +75,11 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 	s.o.Plane.Send(r.Client, answer)
 }
 
-// install lets the flow pass. It can fail only while the plane is closing;
-// then pion is told to forget the allocation.
+// install lets the flow pass. It can fail only while the plane is closing.
 func (x *session) install() int {
 	x.meter = x.reservation.Meter()
 	x.flow = &dataplane.Flow{Client: x.client, Relay: x.relay, Pass: x}
 	if x.server.o.Plane.Install(x.flow) != nil {
-		x.engine.Submit(
-			func() (engine.Request, bool) { return engine.Request{Leg: x.leg, Method: engine.Refresh}, true },
-			func(engine.Result) {})
 		return codeInsufficientCapacity
 	}
 	return 0
@@ -90,11 +93,7 @@ func (x *session) startRefresh(r *gate.Request) (engine.Request, bool) {
 		x.stopData()
 		return engine.Request{Leg: x.leg, Method: engine.Refresh}, true
 	}
-	lifetime := x.grant(r.Lifetime, x.server.now())
-	if lifetime <= 0 { // the rest is less than a second: let it run out
-		return x.refuse(r, codeAllocationMismatch)
-	}
-	return engine.Request{Leg: x.leg, Method: engine.Refresh, Lifetime: lifetime}, true
+	return engine.Request{Leg: x.leg, Method: engine.Refresh, Lifetime: x.grant(r.Lifetime, x.server.now())}, true
 }
 
 func (x *session) finishRefresh(r *gate.Request, res engine.Result) {
@@ -103,9 +102,9 @@ func (x *session) finishRefresh(r *gate.Request, res engine.Result) {
 		x.server.answer(r, gate.Answer{})
 		return
 	}
-	code := outcome(res)
-	if code == 0 {
-		x.extend(x.server.now(), res.Lifetime)
+	code := x.outcome(res)
+	if code == 0 && !x.extend(x.server.now(), res.Lifetime) {
+		code = codeAllocationMismatch
 	}
 	x.server.answer(r, gate.Answer{Code: code, Lifetime: res.Lifetime})
 }

@@ -102,12 +102,13 @@ func (x *session) refuse(r *gate.Request, code int) (engine.Request, bool) {
 }
 
 // outcome turns the engine's result into an error code; 0 is success.
-func outcome(res engine.Result) int {
+func (x *session) outcome(res engine.Result) int {
 	switch {
-	case res.Unanswered, errors.Is(res.Err, engine.ErrLeg):
+	case res.Unanswered, errors.Is(res.Err, engine.ErrLeg), ended(x.expires.Load()):
 		return codeAllocationMismatch
-	case res.Err != nil:
-		return codeServerError // a fault of ours: the engine counts it
+	case res.Err != nil: // a fault of ours or pion's, which the engine counts
+		x.faulty.Store(true)
+		return codeServerError
 	}
 	return res.Code
 }

@@ -19,7 +19,8 @@
 // what it held is given back, its five-tuple is free and its record is handed
 // out. pion forgets it by a Refresh with 0: before that where the client asked
 // for the end, after it where we did, and only then is the relay port handed
-// out again. pion's own timer is given 59 s more than the client was granted
+// out again. An expired session keeps its five-tuple and its place in the quota
+// until the reaper has been, a second at most. pion's own timer is given 59 s more than the client was granted
 // and so never fires (see package engine).
 //
 // # Lifetimes

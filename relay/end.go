@@ -18,10 +18,12 @@ const (
 	EndMaxSession            // the role's MaxSession was over
 	EndIdle                  // no traffic for the role's Idle
 	EndShutdown              // the server stopped
+	EndFault                 // pion's answer to a request made no sense
 )
 
 var endNames = [...]string{
 	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle", EndShutdown: "shutdown",
+	EndFault: "fault",
 }
 
 // String is the reason's name in records.
@@ -63,6 +65,8 @@ func (s *Server) runReaper(ctx context.Context) {
 	}
 }
 
+// reap ends what is over. What each session holds is given back at once; only
+// then is pion told, since its queue may be long.
 func (s *Server) reap(now time.Time) {
 	for _, x := range s.sessions.all() {
 		if x.view.Load().Pending {
@@ -70,20 +74,24 @@ func (s *Server) reap(now time.Time) {
 		}
 		deadline := x.expires.Load()
 		switch {
-		case x.at(now) >= deadline && !ended(deadline):
+		case ended(deadline): // by the client, just now
+		case x.at(now) >= deadline:
 			// A Refresh may be moving the deadline at this instant; then it lives.
 			if x.expires.CompareAndSwap(deadline, math.MinInt64) {
-				s.end(x, x.lapsed(now))
+				s.end(x, x.lapsed(deadline))
 			}
+		case x.faulty.Load():
+			s.end(x, EndFault)
 		case x.idle(now):
 			s.end(x, EndIdle)
 		}
 	}
+	s.tellPion()
 }
 
 // lapsed tells the two ways of running out of time apart.
-func (x *session) lapsed(now time.Time) End {
-	if x.at(now) >= x.limit {
+func (x *session) lapsed(deadline int64) End {
+	if deadline == x.limit {
 		return EndMaxSession
 	}
 	return EndExpired
@@ -102,16 +110,34 @@ func (x *session) idle(now time.Time) bool {
 	return now.Sub(x.movedAt) >= limit
 }
 
-// end ends a session. It waits for pion and so must not be called on an
-// engine's goroutine.
+// end ends a session but for pion's part in it, which is left to tellPion.
 func (s *Server) end(x *session, why End) {
 	if x.view.Load().Pending {
 		return // at shutdown only: the engine's Close closes its relay
 	}
 	x.stopData()
 	x.finish(why)
-	// The only error is that the engine is closed, and then the leg is too.
-	_, _ = x.engine.Do(engine.Request{Leg: x.leg, Method: engine.Refresh})
+	s.forget(x)
+}
+
+// forget leaves a session whose data has stopped to tellPion.
+func (s *Server) forget(x *session) {
+	s.overMu.Lock()
+	s.over = append(s.over, x)
+	s.overMu.Unlock()
+}
+
+// tellPion ends the legs of sessions that are over; their relay ports are free
+// then. It waits for pion, so only the reaper calls it.
+func (s *Server) tellPion() {
+	s.overMu.Lock()
+	over := s.over
+	s.over = nil
+	s.overMu.Unlock()
+	for _, x := range over {
+		// The only error is that the engine is closed, and then the leg is too.
+		_, _ = x.engine.Do(engine.Request{Leg: x.leg, Method: engine.Refresh})
+	}
 }
 
 // finish gives back what a session holds, once, and tells of it. Its data has

@@ -25,7 +25,7 @@ func (x *session) startPermission(r *gate.Request) (engine.Request, bool) {
 }
 
 func (x *session) finishPermission(r *gate.Request, res engine.Result) {
-	code := outcome(res)
+	code := x.outcome(res)
 	if code == 0 {
 		x.permit(x.at(x.server.now()), r.Peers, nil)
 	}
@@ -61,7 +61,7 @@ func (x *session) startChannel(r *gate.Request) (engine.Request, bool) {
 }
 
 func (x *session) finishChannel(r *gate.Request, res engine.Result) {
-	code := outcome(res)
+	code := x.outcome(res)
 	if code == 0 {
 		now := x.at(x.server.now())
 		b := x.peers.Load().channel(r.Channel)

@@ -87,6 +87,9 @@ type Server struct {
 	counts   counts
 	serving  atomic.Bool
 
+	overMu sync.Mutex // guards over
+	over   []*session // ended, and pion does not know it yet
+
 	records chan Record   // to Options.Ended
 	told    chan struct{} // closed when the last of them has been handed out
 	stopped chan struct{} // closed when the server has waited long enough for that
@@ -187,7 +190,7 @@ func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) erro
 	if err != nil {
 		return errors.Join(fmt.Errorf("relay: peer policy: %w", err), s.close())
 	}
-	s.SetPolicy(first)
+	s.policy.CompareAndSwap(nil, &policy{first, 1}) // unless a newer one has come meanwhile
 	s.serving.Store(true)
 	if started != nil {
 		started(listening)
@@ -202,6 +205,7 @@ func (s *Server) close() error {
 	late := time.AfterFunc(recordPatience, func() { close(s.stopped) })
 	defer late.Stop()
 	s.endAll()
+	s.tellPion()
 	var errs []error
 	for _, e := range s.engines {
 		errs = append(errs, e.Close())

@@ -40,6 +40,7 @@ type session struct {
 	view    atomic.Pointer[gate.Session] // what the gate sees
 	peers   atomic.Pointer[peers]
 	expires atomic.Int64 // see at; math.MinInt64 once ended
+	faulty  atomic.Bool  // what pion made of its last request is unknown
 
 	endOnce sync.Once
 

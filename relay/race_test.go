@@ -1,0 +1,171 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/dataplane/mem"
+	"turnpike/relay/engine"
+	"turnpike/relay/gate"
+)
+
+// inside is a server in memory whose steps a test takes itself, to put an end
+// between two of them.
+type inside struct {
+	*Server
+	t      *testing.T
+	plane  *mem.Plane
+	ledger *ratelimit.Ledger
+	who    *auth.Identity
+	client dataplane.Client
+	host   net.PacketConn // the client's
+}
+
+func newInside(t *testing.T) *inside {
+	t.Helper()
+	fail := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	in := &inside{t: t, plane: mem.New(nil), client: dataplane.Client{Addr: netip.MustParseAddrPort("93.184.217.1:5000")}}
+	secret, err := auth.NewRandomSecret(rand.Reader)
+	fail(err)
+	ring, err := auth.NewKeyring(auth.Options{Keys: []auth.Key{{ID: "k", Secret: secret}}})
+	fail(err)
+	verifier, err := auth.NewVerifier(ring, "test")
+	fail(err)
+	in.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{})
+	fail(err)
+	replies, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 1})
+	fail(err)
+	role := auth.DefaultRole()
+	in.who = &auth.Identity{Role: &role, User: "alice", Username: "alice"}
+	ip := netip.MustParseAddr("93.184.216.1")
+	in.Server, err = New(Options{
+		Listen: []netip.AddrPort{netip.AddrPortFrom(ip, 3478)}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
+		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Engines: 1,
+		Policy: func([]netip.AddrPort) (*netpolicy.Policy, error) { return netpolicy.New(netpolicy.Options{}) },
+	})
+	fail(err)
+	in.host, err = in.plane.Host(in.client.Addr)
+	fail(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	up, down := make(chan struct{}), make(chan error, 1)
+	go func() { down <- in.Serve(ctx, func([]netip.AddrPort) { close(up) }) }()
+	<-up
+	t.Cleanup(func() { cancel(); fail(<-down); in.host.Close() })
+	return in
+}
+
+func (in *inside) request(m gate.Method) *gate.Request {
+	return &gate.Request{Client: in.client, Method: m, Identity: in.who, Lifetime: DefaultLifetime,
+		Peers: []netip.AddrPort{netip.MustParseAddrPort("93.184.218.1:4000")}, Channel: 0x4000}
+}
+
+// answered tells whether the client's next answer is a success.
+func (in *inside) answered() bool {
+	in.t.Helper()
+	b := make([]byte, 1500)
+	in.host.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, _, err := in.host.ReadFrom(b); err != nil {
+		in.t.Fatal(err)
+	}
+	return binary.BigEndian.Uint16(b)&0x0110 == 0x0100
+}
+
+// What pion has served while the session was being ended is not confirmed.
+func TestNothingIsGrantedToAnEndedSession(t *testing.T) {
+	for _, c := range []struct {
+		method gate.Method
+		finish func(*session) func(*gate.Request, engine.Result)
+	}{
+		{gate.Refresh, func(x *session) func(*gate.Request, engine.Result) { return x.finishRefresh }},
+		{gate.CreatePermission, func(x *session) func(*gate.Request, engine.Result) { return x.finishPermission }},
+		{gate.ChannelBind, func(x *session) func(*gate.Request, engine.Result) { return x.finishChannel }},
+	} {
+		in := newInside(t)
+		in.forward(in.request(gate.Allocate), time.Now())
+		if !in.answered() {
+			t.Fatal("no allocation")
+		}
+		x := in.sessions.get(in.client)
+		in.end(x, EndIdle) // the reaper, between start and finish
+		c.finish(x)(in.request(c.method), engine.Result{Lifetime: DefaultLifetime})
+		if in.answered() {
+			t.Errorf("%s: the client was told that its session lives", c.method)
+		}
+		if p, n := x.peers.Load().live(0); p != 0 || n != 0 {
+			t.Errorf("%s: %d permissions, %d channels", c.method, p, n)
+		}
+	}
+}
+
+// An Allocate that pion served and we can't answer leaves nothing; a session
+// whose state at pion is unknown ends.
+func TestFaultsLeaveNothing(t *testing.T) {
+	in := newInside(t)
+	r, done := in.request(gate.Allocate), make(chan struct{})
+	x := in.newSession(r, time.Now())
+	in.sessions.add(x)
+	x.engine.Submit(func() (engine.Request, bool) { return x.startAllocate(r) }, func(engine.Result) {
+		x.finishAllocate(r, engine.Result{Err: engine.ErrFault})
+		close(done)
+	})
+	<-done
+	if in.answered() || in.plane.Live(x.relay.Public) {
+		t.Error("an Allocate without an allocation was confirmed, or its relay lives on")
+	}
+
+	in.forward(in.request(gate.Allocate), time.Now())
+	if !in.answered() {
+		t.Fatal("no allocation")
+	}
+	y := in.sessions.get(in.client)
+	y.finishRefresh(in.request(gate.Refresh), engine.Result{Err: engine.ErrFault})
+	if in.answered() {
+		t.Error("a Refresh was confirmed that pion did not serve")
+	}
+	in.reap(time.Now())
+	if st := in.Stats(); st.RelayPortsFree != 10 || st.Allocations["udp"] != 0 || in.ledger.Stats().Accounts != 0 {
+		t.Errorf("%d of 10 ports are back, %d allocations live, ledger %+v", st.RelayPortsFree, st.Allocations["udp"], in.ledger.Stats())
+	}
+}
+
+// One session may have a few requests waiting, and not the queue to itself.
+func TestOneSessionDoesNotFillTheQueue(t *testing.T) {
+	in := newInside(t)
+	in.forward(in.request(gate.Allocate), time.Now())
+	if !in.answered() {
+		t.Fatal("no allocation")
+	}
+	busy, free := make(chan struct{}), make(chan struct{})
+	in.engines[0].Submit(func() (engine.Request, bool) { close(busy); <-free; return engine.Request{}, false }, func(engine.Result) {})
+	<-busy
+	for range 100 {
+		in.forward(in.request(gate.CreatePermission), time.Now())
+	}
+	if st := in.Stats(); st.EngineQueue != maxInFlight || st.Dropped["session_busy"] != 100-maxInFlight {
+		t.Errorf("%d waiting, %d dropped", st.EngineQueue, st.Dropped["session_busy"])
+	}
+	close(free)
+	for range maxInFlight {
+		if !in.answered() {
+			t.Error("refused")
+		}
+	}
+	in.forward(in.request(gate.CreatePermission), time.Now())
+	if !in.answered() {
+		t.Error("refused after the queue was empty")
+	}
+}

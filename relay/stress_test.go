@@ -1,0 +1,183 @@
+package relay_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/stun/v3"
+
+	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay"
+	"turnpike/relay/relaytest"
+)
+
+// stress is a server with too few ports and short sessions, under clients that
+// do whatever comes to mind, while its policy changes and at last it stops.
+// Whatever happened, everything must have come back, and the records must add
+// up to what the plane carried.
+type stress struct {
+	*bed
+	ledger  *ratelimit.Ledger
+	relayed [16]atomic.Pointer[netip.AddrPort] // of each client, to meet at
+	stopped atomic.Bool
+}
+
+func newStress(t testing.TB, plane func(testing.TB, setup) *bed) *stress {
+	s := new(stress)
+	s.bed = plane(t, setup{
+		role: func(r *auth.Role) { r.Allocations, r.MaxSession, r.Idle = 6, 4*time.Second, 2*time.Second },
+		options: func(o *relay.Options) {
+			s.ledger = o.Ledger
+			o.Relays[0].MinPort, o.Relays[0].MaxPort = 47000, 47011
+			o.Permissions, o.Channels = 8, 4
+		},
+	})
+	return s
+}
+
+func TestStress(t *testing.T) {
+	t.Run("fake time", func(t *testing.T) {
+		for seed := range uint64(5) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStress(t, memBed)
+				s.run(seed, 300, 20*time.Second)
+			})
+		}
+	})
+	t.Run("sockets", func(t *testing.T) { newStress(t, socketBed).run(99, 600, 3*time.Second) })
+}
+
+// run lets the clients do their operations, stops the server after a while,
+// whether they are through or not, and counts.
+func (s *stress) run(seed uint64, operations int, while time.Duration) {
+	ports := s.server.Stats().RelayPortsFree
+	var clients, policies sync.WaitGroup
+	for id := range s.relayed {
+		clients.Go(func() { s.client(rand.New(rand.NewPCG(seed, uint64(id))), id, operations) })
+	}
+	policies.Go(s.changePolicies)
+	through := make(chan struct{})
+	go func() { clients.Wait(); close(through) }()
+	select {
+	case <-through:
+	case <-time.After(while):
+	}
+	faults := s.server.Stats().EngineFaults
+	s.close()
+	s.stopped.Store(true)
+	clients.Wait()
+	policies.Wait()
+	s.settle(ports, faults)
+}
+
+func (s *stress) changePolicies() {
+	for i := 0; !s.stopped.Load(); i++ {
+		o := netpolicy.Options{}
+		if i%2 == 0 {
+			o.Deny = []netip.Prefix{netip.MustParsePrefix("93.184.218.0/25")}
+		}
+		p, err := s.policy(o, []netip.AddrPort{s.addr})
+		must(s.t, err)
+		s.server.SetPolicy(p)
+		time.Sleep(3 * time.Millisecond)
+	}
+}
+
+// client does random operations on one five-tuple. What is answered does not
+// matter here.
+func (s *stress) client(r *rand.Rand, id, operations int) {
+	c := s.raw(fmt.Sprint("user", id%5))
+	c.Timeout = 40 * time.Millisecond
+	peer := func() netip.AddrPort {
+		if p := s.relayed[r.IntN(len(s.relayed))].Load(); p != nil && r.IntN(4) > 0 {
+			return *p
+		}
+		return peerN(r.IntN(20))
+	}
+	for range operations {
+		if s.stopped.Load() {
+			return
+		}
+		switch r.IntN(12) {
+		case 0, 1, 2:
+			if a, err := c.Allocate(); err == nil && a.OK() {
+				s.relayed[id].Store(&a.Relayed)
+			}
+		case 3:
+			c.Refresh(600 * time.Second)
+		case 4:
+			c.Refresh(0)
+		case 5:
+			s.endAndBegin(c)
+		case 6:
+			c.CreatePermission(peer(), peer(), peer())
+		case 7, 8:
+			c.ChannelBind(uint16(0x4000+r.IntN(6)), peer())
+		case 9, 10:
+			for range 20 {
+				c.SendChannel(uint16(0x4000+r.IntN(6)), make([]byte, r.IntN(300)))
+				c.Send(peer(), make([]byte, r.IntN(300)))
+			}
+		case 11:
+			time.Sleep(time.Duration(r.IntN(700)) * time.Millisecond) // let sessions lapse
+		}
+	}
+}
+
+// endAndBegin sends a Refresh 0 and an Allocate, each twice, and waits for none.
+func (s *stress) endAndBegin(c *relaytest.Client) {
+	bye, err := c.Request(stun.MethodRefresh, []stun.Setter{relaytest.Lifetime(0)}, nil)
+	must(s.t, err)
+	hello, err := c.Request(stun.MethodAllocate, []stun.Setter{relaytest.RequestedTransport(17)}, nil)
+	must(s.t, err)
+	for _, m := range [][]byte{bye, bye, hello, hello} {
+		c.WriteRaw(m)
+	}
+}
+
+func (s *stress) settle(ports int, faults map[string]uint64) {
+	st, plane := s.server.Stats(), s.plane.Counters()
+	var got, carried [4]uint64
+	carried = [4]uint64{plane.ToPeer.Packets(), plane.ToPeer.Bytes(), plane.ToClient.Packets(), plane.ToClient.Bytes()}
+	ends, sessions := map[string]int{}, uint64(0)
+	for len(s.ended) > 0 {
+		r := <-s.ended
+		sessions++
+		ends[r.Why.String()]++
+		for i, n := range []uint64{r.PacketsToPeer, r.BytesToPeer, r.PacketsToClient, r.BytesToClient} {
+			got[i] += n
+		}
+	}
+	s.t.Logf("%d sessions, ended by %v; allocations %v; carried %v, %d handed over",
+		sessions, ends, st.AllocationsTotal, carried, plane.HandedOver.Packets())
+	if got != carried {
+		s.t.Errorf("records add up to %v, the plane carried %v", got, carried)
+	}
+	if sessions != st.AllocationsTotal["success"] || st.Allocations["udp"] != 0 {
+		s.t.Errorf("%d begun, %d ended, %d live", st.AllocationsTotal["success"], sessions, st.Allocations["udp"])
+	}
+	if st.RelayPortsFree != ports {
+		s.t.Errorf("%d of %d ports are back", st.RelayPortsFree, ports)
+	}
+	if l := s.ledger.Stats(); l.Accounts != 0 || l.Pending != 0 || l.Confirmed != 0 {
+		s.t.Errorf("left in the ledger: %+v", l)
+	}
+	for port := uint16(47000); port <= 47011; port++ {
+		if s.plane.Live(netip.AddrPortFrom(s.addr.Addr(), port)) {
+			s.t.Errorf("relay port %d lives on", port)
+		}
+	}
+	for name, n := range faults {
+		if n != 0 {
+			s.t.Errorf("engine fault %s: %d", name, n)
+		}
+	}
+}
