@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -157,13 +158,15 @@ func validName(s string) bool {
 }
 
 // cleanText refuses what could forge or hide a line in a terminal or a record:
-// C0, DEL, C1, line and paragraph separators, bidirectional overrides and
-// isolates. RFC 8265 §3.2.1 disallows all of them in usernames.
+// C0, DEL, C1, line and paragraph separators, and format characters
+// (invisible, or turning the direction of text) but for the two joiners that
+// Persian and emoji are written with. RFC 8265 §3.2.1 disallows all of them in
+// usernames.
 func cleanText(s string) bool {
 	for i, r := range s {
 		switch {
 		case r < 0x20, r >= 0x7f && r < 0xa0,
-			r == 0x2028, r == 0x2029, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			r == 0x2028, r == 0x2029, unicode.Is(unicode.Cf, r) && r != 0x200c && r != 0x200d:
 			return false
 		case r == utf8.RuneError:
 			if _, n := utf8.DecodeRuneInString(s[i:]); n == 1 {

@@ -16,7 +16,8 @@
 // keeps one number, the theoretical arrival time). Its burst is what the rate
 // carries in 500 ms, but never less than 128 KiB: a key frame, or the flight of a
 // TCP sender, must pass at low rates too. Over any time t a bucket lets at most
-// rate x t + burst pass.
+// rate x t + burst pass. A datagram counts 48 bytes at least,
+// what its headers take, so that a rate bounds the number of datagrams too.
 //
 // # Never over
 //

@@ -2,6 +2,11 @@ package ratelimit
 
 import "time"
 
+// minCharge is the least that a datagram costs a bit rate, in bytes: the size
+// of its IPv6 and UDP headers. Without it no rate would bound a flood of empty
+// datagrams. Bytes a day count payload alone, as records do.
+const minCharge = 40 + 8
+
 // Meter bounds what one session carries: its own bit rate, its user's bit rate
 // and its user's bytes a day, both directions together. It is safe for
 // concurrent use. It belongs to a [Reservation]; after Release it must not be
@@ -18,7 +23,7 @@ type Meter struct {
 // lock, and allocates nothing but the counter of a new day.
 func (m *Meter) Take(n int, now time.Time) Refusal {
 	t := ticks(m.base, now)
-	session, ok := m.session.take(n, t)
+	session, ok := m.session.take(max(n, minCharge), t)
 	if !ok {
 		return SessionRate
 	}
@@ -31,7 +36,7 @@ func (m *Meter) Take(n int, now time.Time) Refusal {
 		m.session.giveBack(session)
 		return DayBytes
 	}
-	if _, ok := m.user.rate.take(n, t); !ok {
+	if _, ok := m.user.rate.take(max(n, minCharge), t); !ok {
 		day.giveBack(n)
 		m.session.giveBack(session)
 		return UserRate

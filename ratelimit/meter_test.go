@@ -331,6 +331,34 @@ func TestMeterAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A rate bounds datagrams, not only their payload: an empty one is not free,
+// and a day's bytes are payload all the same.
+func TestMeterBoundsEmptyDatagrams(t *testing.T) {
+	who := Subject{User: "alice"}
+	for name, lim := range map[string]Limits{
+		"session": {SessionBits: 8e6, UserBytesPerDay: 1 << 40}, "user": {UserBits: 8e6, UserBytesPerDay: 1 << 40},
+	} {
+		l := newLedger(t, 0)
+		r := reserve(t, l, who, lim, start)
+		passed, now := 0, start
+		for range 100_000 { // ten seconds at 10,000 a second
+			for _, n := range []int{0, 1, 20} {
+				if r.Meter().Take(n, now) == None {
+					passed++
+				}
+			}
+			now = now.Add(100 * time.Microsecond)
+		}
+		if most := (10_000_000 + 500_000) / minCharge; passed > most+1 || passed < most*9/10 {
+			t.Errorf("%s: %d small datagrams in 10 s at 1 MB/s, want about %d", name, passed, most)
+		}
+		if got := l.Usage(who, start).BytesToday; got > int64(passed)*20 {
+			t.Errorf("%s: %d bytes today for %d datagrams of 20 bytes at most", name, got, passed)
+		}
+		r.Release(now)
+	}
+}
+
 func BenchmarkTake(b *testing.B) {
 	all := Limits{SessionBits: 1e12, UserBits: 1e12, UserBytesPerDay: math.MaxInt64}
 	for name, lim := range map[string]Limits{"none": {}, "session": {SessionBits: 1e12}, "all": all, "refused": {SessionBits: -1}} {

@@ -100,7 +100,7 @@ func newBed(t testing.TB, plane dataplane.Plane, ip netip.Addr, s setup, host fu
 	o := relay.Options{
 		Listen: []netip.AddrPort{netip.AddrPortFrom(ip, 0)},
 		Relays: []relay.Pool{{Bind: ip, MinPort: 20000, MaxPort: 60000}},
-		Realm:  realm, NonceKey: key, Plane: plane, Verifier: verifier, Ledger: ledger, Replies: replies,
+		Realm:  realm, NonceKey: key, Plane: plane, Verifier: verifier, Ledger: ledger, Replies: replies, Bindings: replies,
 		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) { return b.policy(s.policy, listening) },
 		Ended:  func(r relay.Record) { b.ended <- r },
 	}

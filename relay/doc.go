@@ -20,8 +20,8 @@
 // out. pion forgets it by a Refresh with 0: before that where the client asked
 // for the end, after it where we did, and only then is the relay port handed
 // out again. An expired session keeps its five-tuple and its place in the quota
-// until the reaper has been, a second at most. pion's own timer is given 59 s more than the client was granted
-// and so never fires (see package engine).
+// until the reaper has been, a second at most. pion's own timer is given 59 s
+// more than the client was granted and so never fires (see package engine).
 //
 // # Lifetimes
 //

@@ -16,7 +16,8 @@ func TestPoolsAreChecked(t *testing.T) {
 		fault string // part of the error; none: good
 	}{
 		{[]Pool{{Bind: ip}}, ""},
-		{[]Pool{{Bind: ip, MinPort: 100, MaxPort: 199}, {Bind: ip, MinPort: 200, MaxPort: 299}, {Bind: other}}, ""},
+		{[]Pool{{Bind: ip, MinPort: 100, MaxPort: 199}, {Bind: ip, MinPort: 200, MaxPort: 299}}, ""},
+		{[]Pool{{Bind: other}}, "IPv4 so far"},
 		{nil, "set Relays"},
 		{[]Pool{{}}, "Relays[0].Bind"},
 		{[]Pool{{Bind: netip.IPv4Unspecified()}}, "Relays[0].Bind"},

@@ -54,6 +54,10 @@ func newPorts(pools []Pool) (*ports, error) {
 			pool.Public = pool.Bind
 		}
 		switch {
+		case pool.Bind.Is6() && !pool.Bind.Is4In6() && !pool.Bind.IsUnspecified():
+			// Without REQUESTED-ADDRESS-FAMILY a client wants IPv4 (RFC 8656
+			// §7.2), and with it the gate answers 440 for IPv6.
+			return nil, fmt.Errorf("relay: Relays[%d].Bind is %s; relayed addresses are IPv4 so far", i, pool.Bind)
 		case !pool.Bind.IsValid() || pool.Bind.Is4In6() || pool.Bind.IsUnspecified():
 			return nil, fmt.Errorf("relay: Relays[%d].Bind is %q; name one address of this host", i, pool.Bind)
 		case pool.Public.Is4In6() || pool.Public.IsUnspecified() || pool.Public.Is4() != pool.Bind.Is4():

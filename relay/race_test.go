@@ -54,7 +54,7 @@ func newInside(t *testing.T) *inside {
 	ip := netip.MustParseAddr("93.184.216.1")
 	in.Server, err = New(Options{
 		Listen: []netip.AddrPort{netip.AddrPortFrom(ip, 3478)}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
-		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Engines: 1,
+		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Bindings: replies, Engines: 1,
 		Policy: func([]netip.AddrPort) (*netpolicy.Policy, error) { return netpolicy.New(netpolicy.Options{}) },
 	})
 	fail(err)

@@ -52,8 +52,9 @@ type Options struct {
 	Plane    dataplane.Plane // the server closes it when Serve returns
 	Verifier *auth.Verifier
 	Ledger   *ratelimit.Ledger
-	// Replies is the budget of unauthenticated replies a source.
-	Replies *ratelimit.Limiter
+	// Replies is the budget of challenges and other unauthenticated errors a
+	// source, Bindings that of Binding answers.
+	Replies, Bindings *ratelimit.Limiter
 	// Policy makes the first policy. It is called once by Serve, when the
 	// addresses in use are known and before anything is answered.
 	Policy func(listening []netip.AddrPort) (*netpolicy.Policy, error)
@@ -117,7 +118,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.gate, err = gate.New(gate.Options{
 		Realm: o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
-		Verifier: o.Verifier, Replies: o.Replies,
+		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings,
 		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
 		DefaultLifetime: DefaultLifetime, MaxLifetime: engine.MaxLifetime,
 	})

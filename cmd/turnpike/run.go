@@ -67,8 +67,8 @@ func run(ctx context.Context, s *settings, log *slog.Logger, announced func(cont
 			return err
 		}
 		p.issuer.Store(door)
-		serveHTTP(ctx, group, door.HTTPServer(), issuerListener)
-		serveHTTP(ctx, group, metrics.HTTPServer(operatorHandler(p), log), operatorListener)
+		serveHTTP(ctx, group, door.HTTPServer(), newCapped(issuerListener, maxIssuerConns))
+		serveHTTP(ctx, group, metrics.HTTPServer(operatorHandler(p), log), newCapped(operatorListener, maxOperatorConns))
 		log.Info("serving", "version", version(), "turn_udp", u.turn, "issuer", u.issuer, "operator", u.operator,
 			"data_plane", p.relay.Stats().DataPlane)
 		return announced(ctx, u)

@@ -20,8 +20,8 @@ import (
 )
 
 // Replies to what is not authenticated yet, a source (IPv4 address or IPv6
-// /56). Behind one address of a carrier or a school many clients start at
-// once, hence the burst.
+// /56), for challenges and for Binding answers each. Behind one address of a
+// carrier or a school many clients start at once, hence the burst.
 const (
 	repliesPerSecond = 50
 	repliesBurst     = 200
@@ -50,7 +50,12 @@ func build(s *settings, log *slog.Logger) (*parts, error) {
 	if p.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{}); err != nil {
 		return nil, err
 	}
-	replies, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: repliesPerSecond, Burst: repliesBurst})
+	budget := ratelimit.Options{PerSecond: repliesPerSecond, Burst: repliesBurst}
+	replies, err := ratelimit.NewLimiter(budget)
+	if err != nil {
+		return nil, err
+	}
+	bindings, err := ratelimit.NewLimiter(budget)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +65,7 @@ func build(s *settings, log *slog.Logger) (*parts, error) {
 	}
 	p.relay, err = relay.New(relay.Options{
 		Listen: s.Listen, Relays: s.Relays, Realm: s.Realm, NonceKey: s.NonceKey,
-		Plane: plane, Verifier: verifier, Ledger: p.ledger, Replies: replies,
+		Plane: plane, Verifier: verifier, Ledger: p.ledger, Replies: replies, Bindings: bindings,
 		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) {
 			return newPolicy(s, slices.Concat(listening, p.services))
 		},

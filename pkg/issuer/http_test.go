@@ -22,7 +22,7 @@ func TestHTTPServerIsBounded(t *testing.T) {
 		"ReadHeaderTimeout": {s.ReadHeaderTimeout, 5 * time.Second},
 		"ReadTimeout":       {s.ReadTimeout, 10 * time.Second},
 		"WriteTimeout":      {s.WriteTimeout, 10 * time.Second},
-		"IdleTimeout":       {s.IdleTimeout, time.Minute},
+		"IdleTimeout":       {s.IdleTimeout, 10 * time.Second},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s = %v, want %v", name, got[0], got[1])
@@ -136,7 +136,7 @@ func TestSlowClients(t *testing.T) {
 		{"half a header", head[:20], 5 * time.Second},
 		{"half a body", head + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{", 10 * time.Second},
 		{"half a body without a key", "POST /v1/credentials HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", 10 * time.Second},
-		{"idle", head + "Content-Length: 0\r\n\r\n", time.Minute},
+		{"idle", head + "Content-Length: 0\r\n\r\n", 10 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

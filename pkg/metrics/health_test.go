@@ -78,7 +78,7 @@ func TestHTTPServerIsBounded(t *testing.T) {
 		"ReadHeaderTimeout": {s.ReadHeaderTimeout, 5 * time.Second},
 		"ReadTimeout":       {s.ReadTimeout, 10 * time.Second},
 		"WriteTimeout":      {s.WriteTimeout, 10 * time.Second},
-		"IdleTimeout":       {s.IdleTimeout, time.Minute},
+		"IdleTimeout":       {s.IdleTimeout, 10 * time.Second},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s = %v, want %v", name, got[0], got[1])

@@ -7,7 +7,7 @@ import (
 )
 
 // HTTPServer bounds what a connection to h may cost: 5 s for the headers, 10 s
-// for the request, 10 s for the answer, 60 s idle, 8 KB of headers. These are
+// for the request, 10 s for the answer, 10 s idle, 8 KB of headers. These are
 // the issuer's limits; the two share no code because a package of this floor
 // imports none of ours. Addr is left to the caller. What net/http has to say
 // of a connection (a failed TLS handshake, a panic) goes to log as a warning: this
@@ -18,7 +18,7 @@ func HTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,
-		IdleTimeout:       60 * time.Second,
+		IdleTimeout:       10 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}

@@ -8,6 +8,14 @@ import "turnpike/auth"
 // its size, sent to whoever's address it bears.
 const minChallenged = 28
 
+// size is the message's without its FINGERPRINT, which the answer repeats.
+func (m *message) size() int {
+	if m.fingerprint {
+		return len(m.raw) - 8
+	}
+	return len(m.raw)
+}
+
 // authenticate is the long-term credential mechanism, in the order of RFC 8489
 // §9.2.4. It stops at the first fault, and the dear steps come last: nothing is
 // looked up and no key is made before the nonce has shown that the client
@@ -15,15 +23,23 @@ const minChallenged = 28
 func (c *call) authenticate() Verdict {
 	m := &c.m
 	switch {
-	case m.integrity == 0 && len(m.raw) < minChallenged && c.p.Transport == UDP:
+	case m.integrity == 0 && m.size() < minChallenged && c.p.Transport == UDP:
 		return c.plain(codeBadRequest)
 	case m.integrity == 0:
 		return c.plain(codeUnauthenticated)
 	case m.username == nil || m.realm == nil || m.nonce == nil:
 		return c.plain(codeBadRequest)
-	case !c.g.nonces.valid(m.nonce, c.p.Transport, c.p.Client.Addr, c.now):
+	}
+	switch c.g.nonces.check(m.nonce, c.p.Transport, c.p.Client.Addr, c.now) {
+	case nonceForeign:
 		return c.plain(codeStaleNonce)
-	case string(m.realm) != c.g.o.Realm:
+	case nonceStale:
+		// This one is who it says it is, so it costs no token: a flood from
+		// its address, forged or of a neighbour, must not end live sessions by
+		// keeping them from a fresh nonce.
+		return c.reply(codeStaleNonce, nil)
+	}
+	if string(m.realm) != c.g.o.Realm {
 		return c.plain(codeUnauthenticated)
 	}
 	s, live := c.g.o.Sessions(c.p.Client)

@@ -61,6 +61,7 @@ func TestChallengeFits(t *testing.T) {
 	}{
 		{"smallest Allocate", allocateMsg(), UDP, 401, 64},
 		{"with FINGERPRINT", allocateMsg().fingerprint(), UDP, 401, 72},
+		{"28 bytes by FINGERPRINT", newMsg(tAllocate).fingerprint(), UDP, 400, 36},
 		{"bare Allocate", newMsg(tAllocate), UDP, 400, 28},
 		{"bare Refresh", newMsg(tRefresh), UDP, 400, 28},
 		{"24 bytes", newMsg(tRefresh).attr(0x8022, nil), UDP, 400, 28},
@@ -200,6 +201,8 @@ func TestRepliesAreBudgeted(t *testing.T) {
 		var err error
 		o.Replies, err = ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 2})
 		must(t, err)
+		o.Bindings, err = ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 2})
+		must(t, err)
 	}
 	plain := func(r *rig) []wireMsg {
 		return []wireMsg{
@@ -218,8 +221,24 @@ func TestRepliesAreBudgeted(t *testing.T) {
 		}
 		r.dropped(r.judge(b), RepliesSpent)
 		r.client.Addr = netip.AddrPortFrom(r.client.Addr.Addr(), 1) // the port does not matter
-		r.dropped(r.judge(newMsg(tBinding)), RepliesSpent)
+		same, other := allocateMsg(), newMsg(tBinding)
+		if i < 2 {
+			same, other = other, same
+		}
+		r.dropped(r.judge(same), RepliesSpent)
+		if v := r.judge(other); v.Action != Reply {
+			t.Errorf("%d: used up the other budget", i)
+		}
 		r.client.Addr = testClient.Addr
+		// An aged nonce shows whose it is: the way to a fresh one stays open.
+		aged := r.nonce()
+		r.now = r.now.Add(601 * time.Second)
+		for range 3 { // a token has come back; spend it, and more
+			r.judge(b)
+		}
+		if v := r.judge(newMsg(tRefresh).auth(r.alice, aged)); v.Action != Reply {
+			t.Errorf("%d: no 438 to an aged nonce: %v", i, v.Reason)
+		}
 		// Who is authenticated pays nothing, whether refused or not.
 		r.forwarded(r.judge(allocateMsg().auth(r.alice, r.nonce())))
 		r.reply(r.judge(newMsg(tRefresh).auth(r.alice, r.nonce())), 437, &r.alice)

@@ -71,10 +71,13 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // binding answers anybody (RFC 8489 §6.3.1), whatever credentials ICE or an
 // eager client has added.
 func (c *call) binding() Verdict {
-	if c.m.unknowns > 0 {
-		return c.plain(codeUnknownAttribute)
+	if !c.g.o.Bindings.Allow(c.p.Client.Addr.Addr(), c.now) {
+		return c.drop(RepliesSpent)
 	}
-	return c.plain(0)
+	if c.m.unknowns > 0 {
+		return c.reply(codeUnknownAttribute, nil)
+	}
+	return c.reply(0, nil)
 }
 
 func (c *call) drop(r Reason) Verdict {

@@ -134,7 +134,7 @@ func newRig(t testing.TB, change ...func(*Options)) *rig {
 	replies, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1e9, Burst: 1 << 30, Buckets: 16})
 	must(t, err)
 	o := Options{
-		Realm: testRealm, NonceKey: bytes.Repeat([]byte("k"), 32), Verifier: verifier, Replies: replies,
+		Realm: testRealm, NonceKey: bytes.Repeat([]byte("k"), 32), Verifier: verifier, Replies: replies, Bindings: replies,
 		Sessions: func(c dataplane.Client) (Session, bool) {
 			s, ok := r.sessions[c]
 			return s, ok

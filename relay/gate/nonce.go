@@ -59,21 +59,38 @@ func (n *nonces) make(second uint32, t Transport, client netip.AddrPort) (nonce 
 	return nonce
 }
 
-// valid reports whether a nonce is one that we (or another node with our key)
-// issued to this client no longer than the lifetime ago.
-func (n *nonces) valid(nonce []byte, t Transport, client netip.AddrPort, now time.Time) bool {
+// nonceState is what a client's nonce shows.
+type nonceState uint8
+
+const (
+	nonceForeign nonceState = iota // nothing: not issued to this client, or long ago
+	nonceStale                     // that the client receives what is sent to its address
+	nonceFresh                     // that, and it may be used
+)
+
+// check tells whether a nonce is one that we (or another node with our key)
+// issued to this client, and how long ago: fresh within the lifetime, stale
+// within a day.
+func (n *nonces) check(nonce []byte, t Transport, client netip.AddrPort, now time.Time) nonceState {
 	if len(nonce) != nonceSize {
-		return false
+		return nonceForeign
 	}
 	var raw [nonceRaw]byte
 	if k, err := base64.RawURLEncoding.Decode(raw[:], nonce); err != nil || k != nonceRaw {
-		return false
+		return nonceForeign
 	}
 	second := binary.BigEndian.Uint32(raw[:])
 	age := (uint32(now.Unix()) - second) % nonceWrap
-	if age > n.lifetime && age < nonceWrap-nonceSkew {
-		return false
+	ahead := age >= nonceWrap-nonceSkew
+	if age > uint32(nonceMax/time.Second) && !ahead {
+		return nonceForeign
 	}
 	want := n.make(second, t, client)
-	return subtle.ConstantTimeCompare(nonce, want[:]) == 1
+	switch {
+	case subtle.ConstantTimeCompare(nonce, want[:]) != 1:
+		return nonceForeign
+	case age > n.lifetime && !ahead:
+		return nonceStale
+	}
+	return nonceFresh
 }

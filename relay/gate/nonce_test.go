@@ -16,6 +16,29 @@ func testNonces(secret byte) *nonces {
 	return &nonces{newNonceMAC(bytes.Repeat([]byte{secret}, 32)), 600}
 }
 
+func (n *nonces) valid(nonce []byte, t Transport, client netip.AddrPort, now time.Time) bool {
+	return n.check(nonce, t, client, now) == nonceFresh
+}
+
+// Whoever brings back a nonce that has aged is still whom it was issued to.
+func TestNonceAges(t *testing.T) {
+	n := testNonces(1)
+	nonce := n.issue(UDP, testClient.Addr, testNow)
+	other := netip.AddrPortFrom(testClient.Addr.Addr(), testClient.Addr.Port()+1)
+	for after, want := range map[time.Duration]nonceState{
+		-5 * time.Second: nonceFresh, 600 * time.Second: nonceFresh,
+		601 * time.Second: nonceStale, 24 * time.Hour: nonceStale,
+		24*time.Hour + time.Second: nonceForeign, -6 * time.Second: nonceForeign,
+	} {
+		if got := n.check(nonce[:], UDP, testClient.Addr, testNow.Add(after)); got != want {
+			t.Errorf("after %v: %v, want %v", after, got, want)
+		}
+		if got := n.check(nonce[:], UDP, other, testNow.Add(after)); got != nonceForeign {
+			t.Errorf("after %v from another port: %v", after, got)
+		}
+	}
+}
+
 func TestNonceLifetime(t *testing.T) {
 	n := testNonces(1)
 	nonce := n.issue(UDP, testClient.Addr, testNow)

@@ -36,8 +36,11 @@ type Options struct {
 	NonceLifetime time.Duration
 	// Verifier checks credentials. Its realm must be Realm.
 	Verifier *auth.Verifier
-	// Replies is the budget of unauthenticated replies a source.
-	Replies *ratelimit.Limiter
+	// Replies is the budget of challenges and other unauthenticated errors a
+	// source, Bindings that of answers to Binding requests. They are two, so
+	// that whoever asks for an address does not use up what others of the same
+	// source need to begin.
+	Replies, Bindings *ratelimit.Limiter
 	// Sessions reads the session of a client. It is called from the packet
 	// path: it must not wait.
 	Sessions func(dataplane.Client) (Session, bool)
@@ -95,6 +98,7 @@ func (o Options) validate() error {
 	}{
 		{"Verifier", o.Verifier != nil},
 		{"Replies", o.Replies != nil},
+		{"Bindings", o.Bindings != nil},
 		{"Sessions", o.Sessions != nil},
 		{"Peer", o.Peer != nil},
 		{"Permission", o.Permission != nil},
