@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -13,7 +14,21 @@ func main() {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := command().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "turnpike:", err)
+		complain(err)
 		os.Exit(1)
+	}
+}
+
+// complain writes the last words, but not to a stderr that nobody reads: the
+// process is to end.
+func complain(err error) {
+	written := make(chan struct{})
+	go func() {
+		fmt.Fprintln(os.Stderr, "turnpike:", err)
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-time.After(time.Second):
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,6 +118,49 @@ func TestStopEndsSessionsWithARecord(t *testing.T) {
 	}
 }
 
+// A log that nobody reads costs records, and neither the service nor the end
+// of the process.
+func TestStuckLogStopsNothing(t *testing.T) {
+	unread, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unread.Close()
+	s := &server{exited: make(chan struct{})}
+	s.cmd = exec.Command(turnpike(t), "serve", "--dev", "--json")
+	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, stderr
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stderr.Close()
+	go s.runWait()
+	defer func() { s.cmd.Process.Kill(); <-s.exited }()
+	line := s.waitLine(t, &s.stdout, "the line that says it listens", func(string) bool { return true })
+	if err := json.Unmarshal([]byte(line), s); err != nil {
+		t.Fatal(err)
+	}
+	c, conn := client(t, s, "alice")
+	defer conn.Close()
+	for range 500 { // a pipe holds some 150 records
+		for _, step := range []func() (relaytest.Response, error){
+			func() (relaytest.Response, error) { return c.Allocate() },
+			func() (relaytest.Response, error) { return c.Refresh(0) },
+		} {
+			if r, err := step(); err != nil || !r.OK() {
+				t.Fatalf("%v %v", r, err)
+			}
+		}
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		t.Errorf("still there %s after SIGTERM", patience)
+	}
+}
+
 func TestServeNeedsDev(t *testing.T) {
 	out, err := exec.Command(turnpike(t), "serve").CombinedOutput()
 	if err == nil || !bytes.Contains(out, []byte("turnpike serve --dev")) {
@@ -153,14 +198,20 @@ func TestHostAddrs(t *testing.T) {
 // allocate makes an allocation on a server and returns its client's socket.
 func allocate(t *testing.T, s *server, user string) net.PacketConn {
 	t.Helper()
+	c, conn := client(t, s, user)
+	if r, err := c.Allocate(); err != nil || !r.OK() {
+		t.Fatalf("Allocate: %v %v", r, err)
+	}
+	return conn
+}
+
+// client is a client with a credential of a user, and its socket.
+func client(t *testing.T, s *server, user string) (*relaytest.Client, net.PacketConn) {
+	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cred := s.Credential(t, user, time.Minute)
-	c := relaytest.NewClient(conn, s.TURN.UDP[0], relaytest.User{Name: cred.Username, Password: cred.Password})
-	if r, err := c.Allocate(); err != nil || !r.OK() {
-		t.Fatalf("Allocate: %v %v", r, err)
-	}
-	return conn
+	return relaytest.NewClient(conn, s.TURN.UDP[0], relaytest.User{Name: cred.Username, Password: cred.Password}), conn
 }
