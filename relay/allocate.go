@@ -62,7 +62,9 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 		}
 		x.reservation.Release(now)
 		s.sessions.remove(x)
-		s.counts.allocated(code)
+		if !x.noSocket { // that is counted already
+			s.counts.allocated(code)
+		}
 		s.answer(r, gate.Answer{Code: code})
 		return
 	}

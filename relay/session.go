@@ -3,6 +3,7 @@ package relay
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"hash/maphash"
 	"math"
 	"net/netip"
@@ -32,6 +33,7 @@ type session struct {
 	inFlight  atomic.Int32 // requests queued for the engine
 
 	// Set while the Allocate is served, never changed after.
+	noSocket    bool // the host refused one
 	relay       *dataplane.Relay
 	flow        *dataplane.Flow
 	reservation *ratelimit.Reservation
@@ -84,6 +86,10 @@ func newID() string {
 func (x *session) openRelay() (netip.AddrPort, error) {
 	r, err := x.server.ports.open(x.server.o.Plane)
 	if err != nil {
+		if !errors.Is(err, errNoPort) {
+			x.server.counts.allocation.socket.Add(1)
+			x.noSocket = true
+		}
 		return netip.AddrPort{}, err
 	}
 	x.relay = r

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -231,6 +232,25 @@ func TestPortsRunOutAndComeBack(t *testing.T) {
 		for _, c := range held {
 			expect(t, 0)(c.Allocate())
 		}
+	}
+}
+
+// brokenPlane has no sockets to give.
+type brokenPlane struct{ dataplane.Plane }
+
+func (brokenPlane) OpenRelay(netip.AddrPort, netip.AddrPort) (*dataplane.Relay, error) {
+	return nil, syscall.EMFILE
+}
+
+// A host without file descriptors is told apart from a pool without ports.
+func TestNoSocketIsCountedApart(t *testing.T) {
+	b := memBed(t, setup{options: func(o *relay.Options) { o.Plane = brokenPlane{o.Plane} }})
+	free := b.server.Stats().RelayPortsFree
+	for range 3 {
+		expect(t, 508)(b.raw("alice").Allocate())
+	}
+	if st := b.server.Stats(); st.AllocationsTotal["socket"] != 3 || st.AllocationsTotal["capacity"] != 0 || st.RelayPortsFree != free {
+		t.Errorf("%v, %d of %d ports free", st.AllocationsTotal, st.RelayPortsFree, free)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // rest.
 type counts struct {
 	live       [gate.NumTransports]atomic.Int64
-	allocation struct{ ok, quota, capacity, other atomic.Uint64 }
+	allocation struct{ ok, quota, capacity, socket, other atomic.Uint64 }
 	quota      [ratelimit.NumRefusals]atomic.Uint64
 	queueFull  atomic.Uint64
 	busy       atomic.Uint64
@@ -42,8 +42,9 @@ func (c *counts) allocated(code int) {
 type Stats struct {
 	// Allocations alive, by transport.
 	Allocations map[string]int
-	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508),
-	// "other".
+	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
+	// port is free), "socket" (508: this host gave no socket, often for want of
+	// file descriptors), "other".
 	AllocationsTotal map[string]uint64
 	// QuotaRefused by the limit that refused an allocation.
 	QuotaRefused map[string]uint64
@@ -72,7 +73,8 @@ func (s *Server) Stats() Stats {
 		Allocations: map[string]int{}, QuotaRefused: map[string]uint64{}, EngineFaults: map[string]uint64{},
 		AllocationsTotal: map[string]uint64{
 			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
-			"capacity": c.allocation.capacity.Load(), "other": c.allocation.other.Load(),
+			"capacity": c.allocation.capacity.Load(), "socket": c.allocation.socket.Load(),
+			"other": c.allocation.other.Load(),
 		},
 		Dropped: map[string]uint64{
 			"queue_full": c.queueFull.Load(), "session_busy": c.busy.Load(),
