@@ -5,30 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"turnpike/auth"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay/dataplane"
-	"turnpike/relay/dataplane/mem"
 )
 
 // guarded is a session with one bound peer and one peer of permission alone.
 func guarded(t *testing.T, l ratelimit.Limits) (x *session, bound, loose netip.AddrPort, now time.Time) {
 	t.Helper()
-	ledger, err := ratelimit.NewLedger(ratelimit.LedgerOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	now = time.Now()
-	res, refusal := ledger.Reserve(ratelimit.Subject{User: "alice"}, l, now)
-	if refusal != ratelimit.None {
-		t.Fatal(refusal)
-	}
-	role := auth.DefaultRole()
-	s := &Server{o: Options{Plane: mem.New(nil)}, now: func() time.Time { return now }}
-	s.SetPolicy(must1(netpolicy.New(netpolicy.Options{})))
-	x = &session{server: s, start: now, identity: &auth.Identity{Role: &role}, reservation: res, meter: res.Meter()}
-	x.peers.Store(new(peers))
+	x, now = bareSession(t, l, netpolicy.Options{})
 	x.expires.Store(int64(600 * time.Second))
 	bound, loose = netip.MustParseAddrPort("93.184.216.1:5000"), netip.MustParseAddrPort("93.184.217.1:5000")
 	x.permit(0, []netip.AddrPort{bound}, &binding{number: 0x4000, peer: bound})
@@ -36,11 +21,13 @@ func guarded(t *testing.T, l ratelimit.Limits) (x *session, bound, loose netip.A
 	return x, bound, loose, now
 }
 
-func must1[T any](v T, err error) T {
+func policyOf(t testing.TB, o netpolicy.Options) *netpolicy.Policy {
+	t.Helper()
+	p, err := netpolicy.New(o)
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
-	return v
+	return p
 }
 
 // ways are the four ways of a datagram.
@@ -57,7 +44,7 @@ func ways(x *session, bound, loose netip.AddrPort) map[string]func(n int, now ti
 }
 
 func TestEveryWayIsGuarded(t *testing.T) {
-	deny := must1(netpolicy.New(netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/16")}}))
+	deny := policyOf(t, netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/16")}})
 	for _, way := range []string{"channel", "send", "to channel", "data"} {
 		for _, c := range []struct {
 			name   string
@@ -105,10 +92,10 @@ func TestLapsedChannelIsNotUsed(t *testing.T) {
 func TestYesIsForOnePort(t *testing.T) {
 	x, _, _, now := guarded(t, ratelimit.Limits{})
 	host := netip.MustParseAddr("93.184.216.9")
-	x.server.SetPolicy(must1(netpolicy.New(netpolicy.Options{
+	x.server.SetPolicy(policyOf(t, netpolicy.Options{
 		Allow: []netip.Prefix{netip.PrefixFrom(host, 32)}, HostAddrs: []netip.Addr{host},
 		RelayAddrs: []netip.Addr{host}, Own: []netip.AddrPort{netip.AddrPortFrom(host, 3478)},
-	})))
+	}))
 	x.permit(0, []netip.AddrPort{netip.AddrPortFrom(host, 0)}, nil)
 	if _, v := x.ToPeer(0, netip.AddrPortFrom(host, 9), 1, now); v != dataplane.Allow {
 		t.Fatal(v)

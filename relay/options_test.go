@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"turnpike/pkg/netpolicy"
 	"turnpike/relay/engine"
 )
 
@@ -69,4 +70,19 @@ func TestReadyWatchesTheEngines(t *testing.T) {
 		t.Errorf("a stalled engine: %q", s.Ready())
 	}
 	close(free)
+}
+
+// A policy that comes while Serve makes its own is not undone by it, and each
+// has a generation of its own.
+func TestSetPolicyBeforeServe(t *testing.T) {
+	s, newer, own := new(Server), policyOf(t, netpolicy.Options{}), policyOf(t, netpolicy.Options{})
+	s.SetPolicy(newer)
+	s.setPolicy(own, true)
+	if p := s.policy.Load(); p.Policy != newer || p.generation != 1 {
+		t.Errorf("generation %d, the newer one: %v", p.generation, p.Policy == newer)
+	}
+	s.SetPolicy(own)
+	if p := s.policy.Load(); p.Policy != own || p.generation != 2 {
+		t.Errorf("generation %d", p.generation)
+	}
 }

@@ -13,29 +13,33 @@ import (
 	"turnpike/relay/dataplane/mem"
 )
 
-// judgeOf makes a session with n permitted peers, each on a channel, whose
-// policy, permissions and meters are all at work.
-func judgeOf(t testing.TB, n int) (*session, []netip.AddrPort, time.Time) {
+// bareSession is a session on no network, with limits and a policy.
+func bareSession(t testing.TB, l ratelimit.Limits, o netpolicy.Options) (*session, time.Time) {
+	t.Helper()
 	ledger, err := ratelimit.NewLedger(ratelimit.LedgerOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	reservation, refusal := ledger.Reserve(ratelimit.Subject{User: "alice"},
-		ratelimit.Limits{UserAllocations: 20, SessionBits: 1e12, UserBits: 1e12, UserBytesPerDay: 1e18}, now)
+	reservation, refusal := ledger.Reserve(ratelimit.Subject{User: "alice"}, l, now)
 	if refusal != ratelimit.None {
 		t.Fatal(refusal)
 	}
-	pol, err := netpolicy.New(netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/24")}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	role := auth.DefaultRole()
 	s := &Server{o: Options{Plane: mem.New(nil)}, now: func() time.Time { return now }}
-	s.SetPolicy(pol)
+	s.SetPolicy(policyOf(t, o))
 	x := &session{server: s, start: now, identity: &auth.Identity{Role: &role}, reservation: reservation, meter: reservation.Meter()}
 	x.peers.Store(new(peers))
 	x.expires.Store(int64(time.Hour))
+	return x, now
+}
+
+// judgeOf makes a session with n permitted peers, each on a channel, whose
+// policy, permissions and meters are all at work.
+func judgeOf(t testing.TB, n int) (*session, []netip.AddrPort, time.Time) {
+	x, now := bareSession(t,
+		ratelimit.Limits{UserAllocations: 20, SessionBits: 1e12, UserBits: 1e12, UserBytesPerDay: 1e18},
+		netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/24")}})
 	var addrs []netip.AddrPort
 	for i := range n {
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, 184, 216, byte(i)}), 5000)

@@ -84,7 +84,7 @@ type Server struct {
 	engines  []*engine.Engine
 	next     atomic.Uint64 // numbers sessions, to choose their engine
 	policy   atomic.Pointer[policy]
-	policyMu sync.Mutex // one SetPolicy at a time
+	policyMu sync.Mutex // one setPolicy at a time
 	counts   counts
 	serving  atomic.Bool
 
@@ -191,7 +191,7 @@ func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) erro
 	if err != nil {
 		return errors.Join(fmt.Errorf("relay: peer policy: %w", err), s.close())
 	}
-	s.policy.CompareAndSwap(nil, &policy{first, 1}) // unless a newer one has come meanwhile
+	s.setPolicy(first, true)
 	s.serving.Store(true)
 	if started != nil {
 		started(listening)
@@ -230,11 +230,18 @@ func (s *Server) endAll() {
 
 // SetPolicy puts a policy in force. Live sessions are judged by it from their
 // next datagram on.
-func (s *Server) SetPolicy(p *netpolicy.Policy) {
+func (s *Server) SetPolicy(p *netpolicy.Policy) { s.setPolicy(p, false) }
+
+// setPolicy numbers a policy and stores it. Serve's own gives way to one that
+// came while it was made.
+func (s *Server) setPolicy(p *netpolicy.Policy, first bool) {
 	s.policyMu.Lock()
 	defer s.policyMu.Unlock()
 	generation := uint64(1)
 	if old := s.policy.Load(); old != nil {
+		if first {
+			return
+		}
 		generation = old.generation + 1
 	}
 	s.policy.Store(&policy{p, generation})

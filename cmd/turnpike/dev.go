@@ -16,7 +16,6 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/issuer"
-	"turnpike/pkg/netpolicy"
 	"turnpike/relay"
 )
 
@@ -60,7 +59,6 @@ func devSettings() (*settings, error) {
 			Keys: []auth.Key{{ID: "dev", Secret: secret}}, Issue: "dev", Roles: []auth.Role{role},
 		},
 		APIKeys:    []issuer.APIKey{key},
-		Mode:       netpolicy.Public,
 		OtherPorts: true,
 		DevKey:     plain,
 	}, nil

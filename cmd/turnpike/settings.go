@@ -5,7 +5,6 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/issuer"
-	"turnpike/pkg/netpolicy"
 	"turnpike/relay"
 )
 
@@ -20,9 +19,6 @@ type settings struct {
 	NonceKey []byte
 	Keyring  auth.Options
 	APIKeys  []issuer.APIKey
-	Mode     netpolicy.Mode
-	Deny     []netip.Prefix
-	Allow    []netip.Prefix
 
 	// OtherPorts says that an address in use may be replaced by another port
 	// of it. Only a development server may: nobody knows its ports beforehand.

@@ -93,10 +93,7 @@ func newPolicy(s *settings, own []netip.AddrPort) (*netpolicy.Policy, error) {
 			}
 		}
 	}
-	return netpolicy.New(netpolicy.Options{
-		Mode: s.Mode, Deny: s.Deny, Allow: s.Allow,
-		RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts,
-	})
+	return netpolicy.New(netpolicy.Options{RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts})
 }
 
 // hostAddrs are the addresses of this host's interfaces, and the directed

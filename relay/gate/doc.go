@@ -19,7 +19,7 @@
 // The steps are ordered by what they cost. Until a nonce of ours comes back,
 // nobody has shown to own their address: the work is one walk over at most
 // [MaxPacket] bytes and the answer is small, has no SOFTWARE and no reason
-// phrase, and takes a token of the source's budget (Options.Replies), on any
+// phrase, and takes a token of the source's budget (Options.Replies, Options.Bindings), on any
 // transport. No token, no reply. No key is derived before that.
 //
 // An unsigned reply over UDP is never more than 2.4 times its request, if the
