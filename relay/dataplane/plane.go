@@ -9,12 +9,25 @@ import (
 // ListenerID numbers a plane's listeners in the order they were opened.
 type ListenerID int
 
-// Client is where a client's datagrams come from and go to: the five-tuple as
-// the server sees it, since a listener stands for transport, own address and
-// own port. It is comparable.
+// Client is where a client's messages come from and go to: the five-tuple as
+// the server sees it. For UDP a listener stands for transport, own address and
+// own port. A TCP or TLS connection is a five-tuple by itself: Stream is set and
+// Listener is 0, and the next connection from the same address is another
+// Client. It is comparable.
 type Client struct {
 	Listener ListenerID
 	Addr     netip.AddrPort
+	Stream   Stream
+}
+
+// Stream is the way back to a client that came over TCP or TLS. Its dynamic
+// type must be comparable; each connection has one of its own.
+type Stream interface {
+	// Send queues one message for the client. It copies b, adds the padding
+	// that ChannelData has over a stream (RFC 8656 §12.5), and never waits.
+	// SocketFull: the client does not read, this message is lost. Ended: the
+	// connection is closed.
+	Send(b []byte) Verdict
 }
 
 // Control takes a datagram that the plane does not relay itself. It runs in
@@ -56,6 +69,13 @@ type Plane interface {
 	// harmless, and a second call at the same time waits as well. It must not
 	// be called from a Pass.
 	Remove(*Relay)
+
+	// Deliver takes a message that came over a stream: c.Stream is set, the
+	// message is at buf[Headroom:Headroom+n], without padding, and has Tailroom
+	// behind it. Data is judged, sent and counted as if a datagram had come;
+	// buf may be overwritten. false: it is no data and nothing was done but to
+	// count it as Control; it is for the caller's Control function.
+	Deliver(c Client, buf []byte, n int) bool
 
 	// Send sends an answer that was not ready when Control returned. It never
 	// blocks; what the socket does not take is dropped and counted.

@@ -111,7 +111,7 @@ type Move struct {
 // from c. It may overwrite buf.
 func (s *Switch) FromClient(c Client, buf []byte, n int, now time.Time) Move {
 	b := buf[Headroom : Headroom+n]
-	if s.Find(c.Addr) != nil {
+	if c.Stream == nil && s.Find(c.Addr) != nil {
 		// A relay of ours never talks to a listener of ours over the network:
 		// loops and nested allocations end here (RFC 8656 §21.1.7).
 		return s.stop(nil, OwnRelay)

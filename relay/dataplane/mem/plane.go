@@ -92,12 +92,35 @@ func (p *Plane) Remove(r *dataplane.Relay) {
 
 // Send implements dataplane.Plane.
 func (p *Plane) Send(c dataplane.Client, b []byte) {
+	if v := p.toClient(c, b, func() {}); v != dataplane.Allow {
+		p.table.Counters.Drop(nil, v)
+	}
+}
+
+// toClient sends a message the way its client came. sent is called before a
+// datagram is carried, and so before the other side can answer.
+func (p *Plane) toClient(c dataplane.Client, b []byte, sent func()) dataplane.Verdict {
+	if c.Stream != nil {
+		v := c.Stream.Send(b)
+		if v == dataplane.Allow {
+			sent()
+		}
+		return v
+	}
 	l := p.listener(c.Listener)
 	if l == nil {
-		p.table.Counters.Drop(nil, dataplane.Ended)
-		return
+		return dataplane.Ended
 	}
+	sent()
 	p.carry(l.addr, c.Addr, b)
+	return dataplane.Allow
+}
+
+// Deliver implements dataplane.Plane.
+func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) bool {
+	m := p.table.FromClient(c, buf, n, p.now())
+	p.do(&m)
+	return m.Kind != dataplane.HandUp
 }
 
 // Live implements dataplane.Plane.
@@ -220,13 +243,9 @@ func (p *Plane) do(m *dataplane.Move) {
 		p.table.Sent(m) // before the peer's answer can come back
 		p.carry(m.Relay.Bind, m.Peer, m.Data)
 	case dataplane.ToClient:
-		l := p.listener(m.Client.Listener)
-		if l == nil {
-			p.table.Failed(m, dataplane.Ended)
-			return
+		if v := p.toClient(m.Client, m.Data, func() { p.table.Sent(m) }); v != dataplane.Allow {
+			p.table.Failed(m, v)
 		}
-		p.table.Sent(m)
-		p.carry(l.addr, m.Client.Addr, m.Data)
 	}
 }
 

@@ -65,7 +65,7 @@ func (p *Plane) do(m *dataplane.Move) {
 	case dataplane.ToPeer:
 		v = m.Relay.Socket.(*socket).send(m.Data, m.Peer)
 	case dataplane.ToClient:
-		v = p.listener(m.Client.Listener).send(m.Data, m.Client.Addr)
+		v = p.toClient(m.Client, m.Data)
 	default:
 		return
 	}
@@ -74,6 +74,24 @@ func (p *Plane) do(m *dataplane.Move) {
 	} else {
 		p.table.Failed(m, v)
 	}
+}
+
+// toClient sends a message the way its client came.
+func (p *Plane) toClient(c dataplane.Client, b []byte) dataplane.Verdict {
+	if c.Stream != nil {
+		return c.Stream.Send(b)
+	}
+	if s := p.listener(c.Listener); s != nil {
+		return s.send(b, c.Addr)
+	}
+	return dataplane.Ended
+}
+
+// Deliver implements dataplane.Plane.
+func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) bool {
+	m := p.table.FromClient(c, buf, n, p.now())
+	p.do(&m)
+	return m.Kind != dataplane.HandUp
 }
 
 // ended reports whether a read error is the socket's end. Any other costs a

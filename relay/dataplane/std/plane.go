@@ -124,11 +124,7 @@ func (p *Plane) Remove(r *dataplane.Relay) {
 
 // Send implements dataplane.Plane.
 func (p *Plane) Send(c dataplane.Client, b []byte) {
-	v := dataplane.Ended
-	if s := p.listener(c.Listener); s != nil {
-		v = s.send(b, c.Addr)
-	}
-	if v != dataplane.Allow {
+	if v := p.toClient(c, b); v != dataplane.Allow {
 		p.table.Counters.Drop(nil, v)
 	}
 }
