@@ -136,3 +136,11 @@ func hardOver(prefix netip.Prefix) *special {
 	}
 	return nil
 }
+
+// Global reports whether addr can be reached from the whole internet as far as
+// its range tells: it is in no special-purpose range. A relay behind such an
+// address needs no other one to be told to peers.
+func Global(addr netip.Addr) bool {
+	addr = plain(addr)
+	return addr.IsValid() && specialOf(addr) == nil
+}

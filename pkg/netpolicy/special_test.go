@@ -171,3 +171,18 @@ func TestCloudMetadataStaysShut(t *testing.T) {
 		}
 	}
 }
+
+func TestGlobal(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"8.8.8.8": true, "::ffff:8.8.8.8": true, "2606:4700::1111": true,
+		"10.0.0.5": false, "::ffff:10.0.0.5": false, "192.168.1.1": false, "100.64.0.1": false, "127.0.0.1": false,
+		"203.0.113.1": false, "fd00::1": false, "fe80::1%eth0": false, "::1": false, "2001:db8::1": false,
+	} {
+		if got := Global(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("Global(%s) = %v", addr, got)
+		}
+	}
+	if Global(netip.Addr{}) {
+		t.Error("no address is global")
+	}
+}

@@ -1,0 +1,116 @@
+package certs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/pem"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Certificate is a chain and its key, replaceable while in use. Its methods are
+// safe for use by many goroutines.
+type Certificate struct {
+	certFile, keyFile string // empty: made here, no file to look at
+
+	mu      sync.Mutex // one Reload at a time
+	current atomic.Pointer[tls.Certificate]
+}
+
+// Load reads a certificate chain, leaf first, and its private key, both PEM and
+// perhaps one file. The error is [Faults]: a file that cannot be read or is
+// not PEM, a key that others may read, is encrypted or does not fit, a
+// certificate that is not valid today, an RSA key under 2048 bits, a signature
+// over MD5 or SHA-1.
+func Load(certFile, keyFile string) (*Certificate, error) {
+	pair, err := read(certFile, keyFile, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	c := &Certificate{certFile: certFile, keyFile: keyFile}
+	c.current.Store(pair)
+	return c, nil
+}
+
+// Reload reads the files again and says whether they hold another chain than
+// before; another key alone would not fit. On an error, which is [Faults], the
+// old pair stays. One from [SelfSigned] never changes.
+func (c *Certificate) Reload() (changed bool, err error) {
+	if c.certFile == "" {
+		return false, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pair, err := read(c.certFile, c.keyFile, time.Now())
+	if err != nil || slices.EqualFunc(pair.Certificate, c.current.Load().Certificate, bytes.Equal) {
+		return false, err
+	}
+	c.current.Store(pair)
+	return true, nil
+}
+
+// Run reloads at every tick until ctx ends. It calls told once for each change,
+// once for each new error however long it lasts, and with neither when an error
+// has gone and the files hold what is in use. every must be positive.
+func (c *Certificate) Run(ctx context.Context, every time.Duration, told func(changed bool, err error)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		changed, err := c.Reload()
+		now := ""
+		if err != nil {
+			now = err.Error()
+		}
+		if changed || now != last {
+			told(changed, err)
+		}
+		last = now
+	}
+}
+
+// NotAfter is when the certificate in use expires.
+func (c *Certificate) NotAfter() time.Time { return c.current.Load().Leaf.NotAfter }
+
+// Names are the host names and addresses the certificate in use is for. A
+// client compares nothing else, the subject least of all (RFC 9525).
+func (c *Certificate) Names() []string {
+	leaf := c.current.Load().Leaf
+	var names []string
+	names = append(names, leaf.DNSNames...)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
+}
+
+// PEM is the chain in use, for clients that shall trust a self-signed one.
+func (c *Certificate) PEM() []byte {
+	var out []byte
+	for _, der := range c.current.Load().Certificate {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return out
+}
+
+// SPKI is the base64 SHA-256 of the public key in use (RFC 7469 §2.4), by which
+// Chromium can be told to trust it (--ignore-certificate-errors-spki-list).
+func (c *Certificate) SPKI() string {
+	sum := sha256.Sum256(c.current.Load().Leaf.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// get is tls.Config.GetCertificate.
+func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}

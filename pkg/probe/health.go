@@ -1,0 +1,92 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// maxHealth is far beyond the reasons of any server, in bytes.
+const maxHealth = 64 << 10
+
+// Health asks a running turnpike at its operator listener, http://IP:PORT or
+// unix:PATH, under path (/livez or /readyz), and returns nil if it is well. The
+// error has the server's reasons, or says that what answers is no turnpike. A
+// listener on every address of the host is asked over loopback. ctx bounds it.
+func Health(ctx context.Context, endpoint, path string) error {
+	if err := health(ctx, endpoint, path); err != nil {
+		return fmt.Errorf("probe: %s: %w", endpoint, err)
+	}
+	return nil
+}
+
+func health(ctx context.Context, endpoint, path string) error {
+	network, address, err := parseEndpoint(endpoint)
+	if err != nil {
+		return err
+	}
+	client := http.Client{
+		Transport: &http.Transport{ // no proxy
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, address)
+			},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://turnpike"+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
+	if err != nil {
+		return err
+	}
+	return verdict(response.StatusCode, body)
+}
+
+// parseEndpoint gives network and address as net.Dial has them.
+func parseEndpoint(s string) (network, address string, err error) {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok && path != "" {
+		return "unix", path, nil
+	}
+	at, err := netip.ParseAddrPort(strings.TrimPrefix(s, "http://"))
+	if err != nil || at.Port() == 0 {
+		return "", "", errors.New("not an endpoint: want http://IP:PORT or unix:PATH, as the operator listener has it")
+	}
+	switch at.Addr() {
+	case netip.IPv4Unspecified():
+		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	case netip.IPv6Unspecified():
+		at = netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
+	}
+	return "tcp", at.String(), nil
+}
+
+// verdict reads an answer. The status alone is not enough: whoever has the port
+// now may say 200 to anything.
+func verdict(status int, body []byte) error {
+	var answer struct {
+		Status  string   `json:"status"`
+		Reasons []string `json:"reasons"`
+	}
+	_ = json.Unmarshal(body, &answer) // what is not JSON has no status
+	switch {
+	case status == http.StatusOK && (answer.Status == "live" || answer.Status == "ready"):
+		return nil
+	case status == http.StatusServiceUnavailable && len(answer.Reasons) > 0:
+		return fmt.Errorf("%s: %s", answer.Status, strings.Join(answer.Reasons, "; "))
+	}
+	return fmt.Errorf("what answers (%d %s) is not the operator listener of turnpike", status, http.StatusText(status))
+}
