@@ -21,7 +21,7 @@ test: deps lint
 # The Debian packages that the tests drive for real (Chromium over its own
 # protocol, without Node), and the C compiler that -race needs.
 deps:
-	@./scripts/deps chromium=chromium ip=iproute2 curl=curl cc=gcc
+	@./scripts/deps chromium=chromium ip=iproute2 curl=curl cc=gcc turnutils_uclient=coturn openssl=openssl systemd-analyze=systemd
 
 lint:
 	$(GO) vet ./...
@@ -41,7 +41,7 @@ FUZZTIME ?= 60s
 fuzz:
 	@set -e; for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; \
 		done; \
 	done
 

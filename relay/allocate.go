@@ -16,7 +16,7 @@ func (x *session) startAllocate(r *gate.Request) (engine.Request, bool) {
 	x.reservation, refusal = s.o.Ledger.Reserve(
 		ratelimit.Subject{Tenant: x.identity.Tenant, User: x.identity.User}, s.limits(x.identity.Role), now)
 	if refusal != ratelimit.None {
-		s.sessions.remove(x)
+		s.drop(x)
 		s.counts.allocated(codeQuotaReached)
 		s.counts.quota[refusal].Add(1)
 		return x.refuse(r, codeQuotaReached)
@@ -58,11 +58,12 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 	if code != 0 {
 		if x.relay != nil { // pion has made the allocation all the same
 			s.o.Plane.Remove(x.relay)
+			x.unreserve()
 			s.forget(x)
 		}
 		x.reservation.Release(now)
-		s.sessions.remove(x)
-		if !x.noSocket { // that is counted already
+		s.drop(x)
+		if !x.counted { // that is counted already
 			s.counts.allocated(code)
 		}
 		s.answer(r, gate.Answer{Code: code})
@@ -72,15 +73,19 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 	x.expires.Store(min(x.at(now.Add(res.Lifetime)), x.limit))
 	s.counts.allocated(0)
 	s.counts.live[x.transport].Add(1)
-	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public})
+	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public, Token: x.token()})
 	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: answer, Relayed: x.relay.Public})
+	x.hold()
 	s.o.Plane.Send(r.Client, answer)
+	if x.gone.Load() {
+		s.end(x, EndDisconnected)
+	}
 }
 
 // install lets the flow pass. It can fail only while the plane is closing.
 func (x *session) install() int {
 	x.meter = x.reservation.Meter()
-	x.flow = &dataplane.Flow{Client: x.client, Relay: x.relay, Pass: x}
+	x.flow = &dataplane.Flow{Client: x.client, Relay: x.relay, Pass: x, Class: uint8(x.transport)}
 	if x.server.o.Plane.Install(x.flow) != nil {
 		return codeInsufficientCapacity
 	}

@@ -28,7 +28,8 @@ type bed struct {
 	t      testing.TB
 	server *relay.Server
 	plane  dataplane.Plane
-	addr   netip.AddrPort
+	bound  []relay.Bound
+	addr   netip.AddrPort // the first of them
 	issuer *auth.Issuer
 	host   func() net.PacketConn // a socket of a client or a peer
 	stop   context.CancelFunc
@@ -98,7 +99,7 @@ func newBed(t testing.TB, plane dataplane.Plane, ip netip.Addr, s setup, host fu
 	key := make([]byte, 32)
 	rand.Read(key)
 	o := relay.Options{
-		Listen: []netip.AddrPort{netip.AddrPortFrom(ip, 0)},
+		Listen: []relay.Listener{{Addr: netip.AddrPortFrom(ip, 0), UDP: true}},
 		Relays: []relay.Pool{{Bind: ip, MinPort: 20000, MaxPort: 60000}},
 		Realm:  realm, NonceKey: key, Plane: plane, Verifier: verifier, Ledger: ledger, Replies: replies, Bindings: replies,
 		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) { return b.policy(s.policy, listening) },
@@ -111,12 +112,13 @@ func newBed(t testing.TB, plane dataplane.Plane, ip netip.Addr, s setup, host fu
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stop = cancel
-	listening := make(chan netip.AddrPort, 1)
+	listening := make(chan []relay.Bound, 1)
 	go func() {
-		b.served <- b.server.Serve(ctx, func(at []netip.AddrPort) { listening <- at[0] })
+		b.served <- b.server.Serve(ctx, func(bound []relay.Bound) { listening <- bound })
 	}()
 	select {
-	case b.addr = <-listening:
+	case b.bound = <-listening:
+		b.addr = b.bound[0].Addr
 	case err := <-b.served:
 		t.Fatal(err)
 	}

@@ -33,6 +33,11 @@ func (s *Server) control(over gate.Transport) dataplane.Control {
 func (s *Server) forward(r *gate.Request, now time.Time) {
 	x := s.sessions.get(r.Client)
 	if r.Method == gate.Allocate {
+		if s.draining.Load() {
+			s.counts.allocated(codeForbidden)
+			s.answer(r, gate.Answer{Code: codeForbidden})
+			return
+		}
 		if x = s.newSession(r, now); !s.sessions.add(x) {
 			s.counts.raced.Add(1) // another worker was quicker with the same five-tuple
 			return
@@ -53,7 +58,7 @@ func (s *Server) forward(r *gate.Request, now time.Time) {
 	x.inFlight.Add(-1)
 	s.counts.queueFull.Add(1)
 	if r.Method == gate.Allocate {
-		s.sessions.remove(x)
+		s.drop(x)
 	}
 }
 
@@ -82,6 +87,7 @@ func (x *session) submit(r *gate.Request) bool {
 // STUN error codes that are decided here (RFC 8656 §19).
 const (
 	codeBadRequest           = 400
+	codeForbidden            = 403
 	codeAllocationMismatch   = 437
 	codeQuotaReached         = 486
 	codeServerError          = 500

@@ -13,17 +13,18 @@ import (
 type End uint8
 
 const (
-	EndClient     End = iota // the client's Refresh with LIFETIME 0
-	EndExpired               // the allocation was not refreshed in time
-	EndMaxSession            // the role's MaxSession was over
-	EndIdle                  // no traffic for the role's Idle
-	EndShutdown              // the server stopped
-	EndFault                 // pion's answer to a request made no sense
+	EndClient       End = iota // the client's Refresh with LIFETIME 0
+	EndExpired                 // the allocation was not refreshed in time
+	EndMaxSession              // the role's MaxSession was over
+	EndIdle                    // no traffic for the role's Idle
+	EndDisconnected            // its TCP or TLS connection is over
+	EndShutdown                // the server stopped
+	EndFault                   // pion's answer to a request made no sense
 )
 
 var endNames = [...]string{
-	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle", EndShutdown: "shutdown",
-	EndFault: "fault",
+	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle",
+	EndDisconnected: "disconnected", EndShutdown: "shutdown", EndFault: "fault",
 }
 
 // String is the reason's name in records.
@@ -86,6 +87,7 @@ func (s *Server) reap(now time.Time) {
 			s.end(x, EndIdle)
 		}
 	}
+	s.reapReservations(now)
 	s.tellPion()
 }
 
@@ -146,7 +148,8 @@ func (x *session) finish(why End) {
 	x.endOnce.Do(func() {
 		s, now := x.server, x.server.now()
 		x.reservation.Release(now)
-		s.sessions.remove(x)
+		s.drop(x)
+		x.release()
 		s.counts.live[x.transport].Add(-1)
 		s.tell(x.record(why, now))
 	})

@@ -53,7 +53,7 @@ func newInside(t *testing.T) *inside {
 	in.who = &auth.Identity{Role: &role, User: "alice", Username: "alice"}
 	ip := netip.MustParseAddr("93.184.216.1")
 	in.Server, err = New(Options{
-		Listen: []netip.AddrPort{netip.AddrPortFrom(ip, 3478)}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
+		Listen: []Listener{{Addr: netip.AddrPortFrom(ip, 3478), UDP: true}}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
 		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Bindings: replies, Engines: 1,
 		Policy: func([]netip.AddrPort) (*netpolicy.Policy, error) { return netpolicy.New(netpolicy.Options{}) },
 	})
@@ -62,7 +62,7 @@ func newInside(t *testing.T) *inside {
 	fail(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	up, down := make(chan struct{}), make(chan error, 1)
-	go func() { down <- in.Serve(ctx, func([]netip.AddrPort) { close(up) }) }()
+	go func() { down <- in.Serve(ctx, func([]Bound) { close(up) }) }()
 	<-up
 	t.Cleanup(func() { cancel(); fail(<-down); in.host.Close() })
 	return in

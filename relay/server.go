@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"turnpike/relay/dataplane"
 	"turnpike/relay/engine"
 	"turnpike/relay/gate"
+	"turnpike/relay/stream"
 )
 
 const (
@@ -38,8 +40,11 @@ const (
 
 // Options configures a Server. What has no default is required.
 type Options struct {
-	// Listen are the UDP addresses that clients send to, each of one interface.
-	Listen []netip.AddrPort
+	// Listen are the addresses that clients send to.
+	Listen []Listener
+	// Streams are the limits of TCP and TLS connections and, for TLS, its
+	// configuration. Frame and Gone are the server's own.
+	Streams stream.Options
 	// Relays are the pools that relayed transport addresses come from.
 	Relays []Pool
 	// Realm is what clients are told to use; up to 12 bytes keep the 401
@@ -64,6 +69,9 @@ type Options struct {
 	// Permissions and Channels are the most an allocation may hold; 64 each
 	// if 0.
 	Permissions, Channels int
+	// OldChannels lets clients bind the channel numbers of RFC 5766 beyond those
+	// of RFC 8656: up to 0x7FFF instead of 0x4FFF.
+	OldChannels bool
 	// Engines is the number of pion instances; one a core, four at most, if 0.
 	Engines int
 	// Ended is told of each session that has ended, one at a time and on a
@@ -81,17 +89,22 @@ type Server struct {
 	gate     *gate.Gate
 	ports    *ports
 	sessions table
+	streams  *stream.Server // nil without TCP and TLS
 	engines  []*engine.Engine
 	next     atomic.Uint64 // numbers sessions, to choose their engine
 	policy   atomic.Pointer[policy]
 	policyMu sync.Mutex // one setPolicy at a time
 	counts   counts
 	serving  atomic.Bool
+	draining atomic.Bool
+
+	accepting sync.WaitGroup // the stream listeners
 
 	overMu sync.Mutex // guards over
 	over   []*session // ended, and pion does not know it yet
 
 	records chan Record   // to Options.Ended
+	emptied chan struct{} // a session has gone while draining
 	told    chan struct{} // closed when the last of them has been handed out
 	stopped chan struct{} // closed when the server has waited long enough for that
 }
@@ -110,14 +123,26 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, now: o.Now,
 		records: make(chan Record, maxRecords), told: make(chan struct{}), stopped: make(chan struct{}),
+		emptied: make(chan struct{}, 1),
 	}
 	s.sessions.init()
 	var err error
+	if slices.ContainsFunc(o.Listen, func(l Listener) bool { return l.TCP || l.TLS }) {
+		o.Streams.Frame, o.Streams.Gone = s.frame, s.gone
+		if s.streams, err = stream.New(o.Streams); err != nil {
+			return nil, fmt.Errorf("relay: %w", err)
+		}
+	}
 	if s.ports, err = newPorts(o.Relays); err != nil {
 		return nil, err
 	}
+	maxChannel := uint16(dataplane.MaxChannel)
+	if o.OldChannels {
+		maxChannel = dataplane.MaxOldChannel
+	}
 	s.gate, err = gate.New(gate.Options{
-		Realm: o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
+		MaxChannel: maxChannel,
+		Realm:      o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
 		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings,
 		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
 		DefaultLifetime: DefaultLifetime, MaxLifetime: engine.MaxLifetime,
@@ -137,11 +162,11 @@ func (o *Options) complete() error {
 		}
 	}
 	need(len(o.Listen) > 0, "no address to listen on: set Listen")
-	for _, at := range o.Listen {
-		// An answer must leave from the address that was asked (RFC 8656 §7.2),
-		// and a socket of all addresses does not tell which that was.
-		need(at.IsValid() && !at.Addr().IsUnspecified() && !at.Addr().Is4In6(),
-			fmt.Sprintf("Listen has %s; name each address of this host to listen on", at))
+	for _, l := range o.Listen {
+		if err := l.check(); err != nil {
+			faults = append(faults, err)
+		}
+		need(!l.TLS || o.Streams.TLS != nil, fmt.Sprintf("Listen has %s with TLS and there is no certificate: set Streams.TLS", l.Addr))
 	}
 	need(o.Plane != nil, "no data plane: set Plane")
 	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")
@@ -167,10 +192,10 @@ func (o *Options) complete() error {
 	return errors.Join(faults...)
 }
 
-// Serve opens the listeners, calls started with their addresses in the order
-// of Options.Listen, and serves until ctx ends. Then every session ends, with
-// a record, and everything is closed. A Server serves once.
-func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) error {
+// Serve opens the listeners, calls started with what is bound in the order of
+// Options.Listen, and serves until ctx ends. Then every session ends, with a
+// record, and everything is closed. A Server serves once.
+func (s *Server) Serve(ctx context.Context, started func([]Bound)) error {
 	go s.runRecords()
 	for range s.o.Engines {
 		e, err := engine.New(engine.Options{Now: s.now})
@@ -179,22 +204,26 @@ func (s *Server) Serve(ctx context.Context, started func([]netip.AddrPort)) erro
 		}
 		s.engines = append(s.engines, e)
 	}
-	var listening []netip.AddrPort
-	for _, at := range s.o.Listen {
-		_, addr, err := s.o.Plane.Listen(at, s.control(gate.UDP))
+	var bound []Bound
+	var own []netip.AddrPort
+	for _, l := range s.o.Listen {
+		here, err := s.listen(l)
 		if err != nil {
-			return errors.Join(fmt.Errorf("relay: %w", err), s.close())
+			return errors.Join(err, s.close())
 		}
-		listening = append(listening, addr)
+		bound = append(bound, here...)
+		for _, b := range here {
+			own = append(own, b.Addr)
+		}
 	}
-	first, err := s.o.Policy(listening)
+	first, err := s.o.Policy(own)
 	if err != nil {
 		return errors.Join(fmt.Errorf("relay: peer policy: %w", err), s.close())
 	}
 	s.setPolicy(first, true)
 	s.serving.Store(true)
 	if started != nil {
-		started(listening)
+		started(bound)
 	}
 	s.runReaper(ctx)
 	return s.close()
@@ -206,8 +235,8 @@ func (s *Server) close() error {
 	late := time.AfterFunc(recordPatience, func() { close(s.stopped) })
 	defer late.Stop()
 	s.endAll()
+	errs := []error{s.closeStreams()}
 	s.tellPion()
-	var errs []error
 	for _, e := range s.engines {
 		errs = append(errs, e.Close())
 	}
@@ -254,6 +283,9 @@ func (s *Server) Ready() []string {
 		return []string{"not serving"}
 	}
 	var reasons []string
+	if s.draining.Load() {
+		reasons = append(reasons, "draining")
+	}
 	for i, e := range s.engines {
 		if d := e.Stalled(s.now()); d > stallLimit {
 			reasons = append(reasons, fmt.Sprintf("engine %d has been at one request for %s", i, d.Round(time.Second)))

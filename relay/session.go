@@ -33,8 +33,9 @@ type session struct {
 	inFlight  atomic.Int32 // requests queued for the engine
 
 	// Set while the Allocate is served, never changed after.
-	noSocket    bool // the host refused one
+	counted     bool // the refusal is counted, under its own name
 	relay       *dataplane.Relay
+	reserved    *reservation // the port above the relay's, until it is claimed
 	flow        *dataplane.Flow
 	reservation *ratelimit.Reservation
 	meter       *ratelimit.Meter
@@ -42,6 +43,7 @@ type session struct {
 	view    atomic.Pointer[gate.Session] // what the gate sees
 	peers   atomic.Pointer[peers]
 	expires atomic.Int64 // see at; math.MinInt64 once ended
+	gone    atomic.Bool  // its connection is over
 	faulty  atomic.Bool  // what pion made of its last request is unknown
 
 	endOnce sync.Once
@@ -70,7 +72,8 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	if d := r.Identity.Role.MaxSession; d > 0 {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
-	x.leg = x.engine.NewLeg(x.openRelay, x.closeRelay)
+	want := r.Port // r itself must not live as long as the leg
+	x.leg = x.engine.NewLeg(func() (netip.AddrPort, error) { return x.openRelay(want) }, x.closeRelay)
 	x.peers.Store(new(peers))
 	x.view.Store(&gate.Session{Pending: true, Identity: r.Identity, Tx: r.Tx})
 	return x
@@ -83,16 +86,27 @@ func newID() string {
 }
 
 // openRelay is called by pion, on its goroutine, while the Allocate is served.
-func (x *session) openRelay() (netip.AddrPort, error) {
-	r, err := x.server.ports.open(x.server.o.Plane)
+func (x *session) openRelay(want gate.Port) (netip.AddrPort, error) {
+	s, now := x.server, x.server.now()
+	if want.Token != nil {
+		if x.relay = s.ports.reserved.claim(*want.Token, x.identity, now); x.relay == nil {
+			x.counted = true
+			return netip.AddrPort{}, errNoPort
+		}
+		return x.relay.Public, nil
+	}
+	r, next, err := s.ports.open(s.o.Plane, want)
 	if err != nil {
 		if !errors.Is(err, errNoPort) {
-			x.server.counts.allocation.socket.Add(1)
-			x.noSocket = true
+			s.counts.allocation.socket.Add(1)
+			x.counted = true
 		}
 		return netip.AddrPort{}, err
 	}
 	x.relay = r
+	if next != nil {
+		x.reserved = s.ports.reserved.reserve(next, x.identity, now)
+	}
 	return r.Public, nil
 }
 
@@ -100,10 +114,12 @@ func (x *session) openRelay() (netip.AddrPort, error) {
 // socket is closed, but for the one way that is not ours: pion closing itself.
 func (x *session) closeRelay() { x.server.ports.close(x.server.o.Plane, x.relay) }
 
-// stopData closes the way of every datagram. The counters stand still then.
+// stopData closes the way of every datagram, and what the session has reserved.
+// The counters stand still then.
 func (x *session) stopData() {
 	x.expires.Store(math.MinInt64)
 	x.server.o.Plane.Remove(x.relay)
+	x.unreserve()
 }
 
 // table is the sessions by five-tuple.

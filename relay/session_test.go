@@ -82,6 +82,21 @@ func TestLapsedPermissionsFreeTheirPlaces(t *testing.T) {
 	})
 }
 
+// Clients of RFC 5766 choose among more channel numbers.
+func TestOldChannels(t *testing.T) {
+	b := memBed(t, setup{options: func(o *relay.Options) { o.OldChannels = true }})
+	alice, relayed := b.allocated("alice")
+	bob, other := b.allocated("bob")
+	expect(t, 0)(alice.ChannelBind(0x7fff, other))
+	expect(t, 0)(bob.ChannelBind(0x5000, relayed))
+	expect(t, 400)(alice.ChannelBind(0x3fff, peerN(1)))
+	expect(t, 400)(alice.ChannelBind(0x8000, peerN(1)))
+	must(t, alice.SendChannel(0x7fff, []byte("over")))
+	if d, err := bob.Receive(); err != nil || d.Channel != 0x5000 || string(d.Payload) != "over" {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
 func TestChannels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := memBed(t, setup{options: func(o *relay.Options) { o.Channels = 3 }})

@@ -8,13 +8,14 @@ import (
 	"turnpike/relay/dataplane"
 	"turnpike/relay/engine"
 	"turnpike/relay/gate"
+	"turnpike/relay/stream"
 )
 
 // counts is what the server itself counts; gate, plane and ledger count the
 // rest.
 type counts struct {
 	live       [gate.NumTransports]atomic.Int64
-	allocation struct{ ok, quota, capacity, socket, other atomic.Uint64 }
+	allocation struct{ ok, quota, capacity, draining, socket, other atomic.Uint64 }
 	quota      [ratelimit.NumRefusals]atomic.Uint64
 	queueFull  atomic.Uint64
 	busy       atomic.Uint64
@@ -31,6 +32,8 @@ func (c *counts) allocated(code int) {
 		c.allocation.ok.Add(1)
 	case codeQuotaReached:
 		c.allocation.quota.Add(1)
+	case codeForbidden:
+		c.allocation.draining.Add(1)
 	case codeInsufficientCapacity:
 		c.allocation.capacity.Add(1)
 	default:
@@ -43,7 +46,7 @@ type Stats struct {
 	// Allocations alive, by transport.
 	Allocations map[string]int
 	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
-	// port is free), "socket" (508: this host gave no socket, often for want of
+	// port is free), "draining" (403), "token" (508: RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this host gave no socket, often for want of
 	// file descriptors), "other".
 	AllocationsTotal map[string]uint64
 	// QuotaRefused by the limit that refused an allocation.
@@ -62,6 +65,10 @@ type Stats struct {
 
 	Gate  *gate.Counters
 	Plane *dataplane.Counters
+	// Streams counts TCP and TLS connections; nil without such listeners.
+	Streams *stream.Counters
+	// Draining: see Drain.
+	Draining bool
 	// DataPlane is the plane's name.
 	DataPlane string
 }
@@ -73,8 +80,9 @@ func (s *Server) Stats() Stats {
 		Allocations: map[string]int{}, QuotaRefused: map[string]uint64{}, EngineFaults: map[string]uint64{},
 		AllocationsTotal: map[string]uint64{
 			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
-			"capacity": c.allocation.capacity.Load(), "socket": c.allocation.socket.Load(),
-			"other": c.allocation.other.Load(),
+			"capacity": c.allocation.capacity.Load(), "draining": c.allocation.draining.Load(), "token": s.ports.reserved.refused.Load(),
+			"socket": c.allocation.socket.Load(),
+			"other":  c.allocation.other.Load(),
 		},
 		Dropped: map[string]uint64{
 			"queue_full": c.queueFull.Load(), "session_busy": c.busy.Load(),
@@ -82,6 +90,10 @@ func (s *Server) Stats() Stats {
 		},
 		RelayPortsFree: s.ports.left(), RecordsLost: c.recordsLost.Load(),
 		Gate: s.gate.Counters(), Plane: s.o.Plane.Counters(), DataPlane: s.o.Plane.Caps().Name,
+	}
+	st.Draining = s.draining.Load()
+	if s.streams != nil {
+		st.Streams = s.streams.Counters()
 	}
 	for t := range c.live {
 		st.Allocations[gate.Transport(t).String()] = int(c.live[t].Load())

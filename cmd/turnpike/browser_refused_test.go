@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,7 +22,7 @@ type gathered struct {
 
 func TestBrowserCredentials(t *testing.T) {
 	s := startServer(t)
-	p := openPage(t)
+	p := openPage(t, s.SPKI)
 	good, brief := s.Credential(t, "alice", time.Minute), s.Credential(t, "alice", time.Second)
 	// A credential is good through the second it names, as with coturn.
 	<-time.After(time.Until(brief.ExpiresAt.Add(time.Second)))
@@ -78,13 +79,49 @@ func relayOnly(t *testing.T, configuration json.RawMessage, password string) any
 	return c
 }
 
+// TestBrowserForeignCertificate has a browser that trusts one server's
+// certificate call through another server, which shows a certificate of its
+// own: the browser ends the handshake, and no call comes up.
+func TestBrowserForeignCertificate(t *testing.T) {
+	trusted, s := startServer(t), startServer(t)
+	p := openPage(t, trusted.SPKI)
+	const refused = `turnpike_stream_closed_total{reason="handshake"}`
+
+	// The page can do it, with a certificate that it trusts.
+	alice, bob := newEnd(t, trusted, "alice", "tls"), newEnd(t, trusted, "bob", "tls")
+	p.do(t, "dial", alice.configuration, bob.configuration)
+	p.do(t, "hangUp")
+	if n := trusted.Metrics(t)[refused]; n != 0 {
+		t.Errorf("%v handshakes failed with a certificate that is trusted", n)
+	}
+
+	alice, bob = newEnd(t, s, "alice", "tls"), newEnd(t, s, "bob", "tls")
+	got := call[both[gathered]](t, p, "dialInVain", alice.configuration, bob.configuration)
+	t.Logf("%+v", got)
+	for name, g := range map[string]gathered{"alice": got.Alice, "bob": got.Bob} {
+		if len(g.Candidates) != 0 {
+			t.Errorf("%s: candidates %q of a server that is not trusted", name, g.Candidates)
+		}
+		for _, e := range g.Errors {
+			if e.ErrorCode != unreachable || !strings.HasPrefix(e.URL, "turns:") {
+				t.Errorf("%s: icecandidateerror %d %q from %s, want %d", name, e.ErrorCode, e.ErrorText, e.URL, unreachable)
+			}
+		}
+	}
+	s.WaitMetric(t, refused, 2)
+}
+
+// unreachable is the icecandidateerror for a server that can't be reached
+// (webrtc-pc, RTCPeerConnectionIceErrorEvent).
+const unreachable = 701
+
 // TestBrowserDeniedPeer has a browser try peers that nobody may reach, amid a
 // call: they are refused, counted, and cost the call nothing.
 func TestBrowserDeniedPeer(t *testing.T) {
 	s := startServer(t)
 	p := openPage(t)
-	alice, bob := s.Credential(t, "alice", time.Minute), s.Credential(t, "bob", time.Minute)
-	p.do(t, "dial", alice.Configuration, bob.Configuration)
+	alice, bob := newEnd(t, s, "alice", "udp"), newEnd(t, s, "bob", "udp")
+	p.do(t, "dial", alice.configuration, bob.configuration)
 	call[both[int]](t, p, "echo", 4, 1000)
 
 	const forbidden = `turnpike_stun_responses_total{code="403",method="create_permission"}`

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
-	"encoding/json"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"strings"
 	"syscall"
 	"time"
 
 	"turnpike/auth"
+	"turnpike/pkg/certs"
 	"turnpike/pkg/issuer"
 	"turnpike/relay"
 )
@@ -43,122 +40,53 @@ func devSettings() (*settings, error) {
 	}
 	nonceKey := make([]byte, 32)
 	rand.Read(nonceKey) // never fails
-	turn, err := freeUDP(netip.AddrPortFrom(loopback, devTURN))
+	turn, err := freePort(netip.AddrPortFrom(loopback, devTURN))
 	if err != nil {
 		return nil, err
 	}
-	role := auth.DefaultRole()
+	certificate, err := certs.SelfSigned([]string{loopback.String(), "localhost"}, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	return &settings{
-		Realm:        "turnpike",
-		Listen:       []netip.AddrPort{turn},
-		Relays:       []relay.Pool{{Bind: loopback}},
-		IssuerAddr:   netip.AddrPortFrom(loopback, devIssuer),
-		OperatorAddr: netip.AddrPortFrom(loopback, devOperator),
-		NonceKey:     nonceKey,
+		Realm:       "turnpike",
+		Listen:      []relay.Listener{{Addr: turn, UDP: true, TCP: true, TLS: true}},
+		Relays:      []relayAddr{{Pool: relay.Pool{Bind: loopback, Public: loopback}, Source: "development", fault: devFault}},
+		Certificate: certificate,
+		MinTLS:      tls.VersionTLS12,
+		NonceKey:    nonceKey,
 		Keyring: auth.Options{
-			Keys: []auth.Key{{ID: "dev", Secret: secret}}, Issue: "dev", Roles: []auth.Role{role},
+			Keys: []auth.Key{{ID: "dev", Secret: secret}}, Issue: "dev", Roles: []auth.Role{auth.DefaultRole()},
 		},
-		APIKeys:    []issuer.APIKey{key},
+		Limits: limitSettings{RepliesPerSecond: 50, RepliesBurst: 200},
+		Issuer: issuerSettings{
+			Listen: []endpoint{devEndpoint(loopback, devIssuer)}, Keys: []issuer.APIKey{key},
+		},
+		Operator:   []endpoint{devEndpoint(loopback, devOperator)},
 		OtherPorts: true,
 		DevKey:     plain,
 	}, nil
 }
 
-// freeUDP answers the address itself, or with port 0 (any) if it is taken.
-func freeUDP(at netip.AddrPort) (netip.AddrPort, error) {
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+func devEndpoint(addr netip.Addr, port uint16) endpoint {
+	return endpoint{network: "tcp", address: netip.AddrPortFrom(addr, port).String()}
+}
+
+// freePort answers the address itself, or with port 0 (any) if it is taken for
+// UDP or TCP.
+func freePort(at netip.AddrPort) (netip.AddrPort, error) {
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	if err == nil {
+		defer udp.Close()
+		var tcp net.Listener
+		if tcp, err = net.Listen("tcp", at.String()); err == nil {
+			return at, tcp.Close()
+		}
+	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return netip.AddrPortFrom(at.Addr(), 0), nil
-	} else if err != nil {
-		return at, err
 	}
-	return at, c.Close()
+	return at, err
 }
 
-// announcement is what a user of a development server needs.
-type announcement struct {
-	APIKey     string                      `json:"api_key"`
-	Issuer     string                      `json:"issuer"`
-	Metrics    string                      `json:"metrics"`
-	Health     string                      `json:"health"`
-	TURN       map[string][]netip.AddrPort `json:"turn"` // by transport
-	ICEServers json.RawMessage             `json:"ice_servers"`
-}
-
-// devCredentialTTL is the life of the credential printed at start.
-const devCredentialTTL = time.Hour
-
-// announcement asks the server's own issuer for a credential, the way an
-// application's backend does.
-func (u *up) announcement(ctx context.Context) (*announcement, error) {
-	a := &announcement{
-		APIKey:  u.settings.DevKey,
-		Issuer:  "http://" + u.issuer.String(),
-		Metrics: "http://" + u.operator.String() + "/metrics",
-		Health:  "http://" + u.operator.String() + "/readyz",
-		TURN:    map[string][]netip.AddrPort{"udp": u.turn},
-	}
-	body := fmt.Sprintf(`{"user":"dev","ttl":%d}`, int(devCredentialTTL.Seconds()))
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.Issuer+"/v1/credentials", strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+a.APIKey)
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("ask the issuer: %w", err)
-	}
-	defer resp.Body.Close()
-	var credential struct {
-		ICEServers json.RawMessage `json:"iceServers"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&credential); err != nil || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the issuer answered %s (%v)", resp.Status, err)
-	}
-	a.ICEServers = credential.ICEServers
-	return a, nil
-}
-
-// announceJSON prints the announcement on one line.
-func announceJSON(ctx context.Context, w io.Writer, u *up) error {
-	a, err := u.announcement(ctx)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(w).Encode(a)
-}
-
-// announceText prints the announcement for people.
-func announceText(ctx context.Context, w io.Writer, u *up) error {
-	a, err := u.announcement(ctx)
-	if err != nil {
-		return err
-	}
-	ice, err := json.MarshalIndent(a.ICEServers, "  ", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, `
-turnpike %s, DEVELOPMENT server: loopback only, secrets made for this run and
-gone with it, plain HTTP. Do not put it on a network.
-
-  TURN      %s (udp)
-  health    %s
-  metrics   %s
-
-Paste into new RTCPeerConnection({iceServers: ..., iceTransportPolicy: "relay"});
-valid for %s:
-
-  %s
-
-Or ask for a credential of your own, as an application's backend does:
-
-  curl -s -X POST %s/v1/credentials \
-    -H 'Authorization: Bearer %s' \
-    -H 'Content-Type: application/json' -d '{"user":"alice"}'
-
-Ctrl-C stops it.
-`, version(), u.turn[0], a.Health, a.Metrics, devCredentialTTL, ice, a.Issuer, a.APIKey)
-	return err
-}
+func devFault(reason, cure string) error { return fmt.Errorf("%s; %s", reason, cure) }

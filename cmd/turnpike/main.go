@@ -2,22 +2,34 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 )
 
+// Exit codes. 78 is EX_CONFIG of sysexits: a supervisor does not try again.
+const (
+	exitFailure = 1
+	exitConfig  = 78
+)
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := command().ExecuteContext(ctx); err != nil {
-		complain(err)
-		os.Exit(1)
+	err := command().ExecuteContext(context.Background())
+	if err == nil {
+		return
 	}
+	complain(err)
+	if errors.As(err, new(badConfig)) {
+		os.Exit(exitConfig)
+	}
+	os.Exit(exitFailure)
 }
+
+// badConfig is an error that only another configuration cures.
+type badConfig struct{ error }
+
+func (e badConfig) Unwrap() error { return e.error }
 
 // complain writes the last words, but not to a stderr that nobody reads: the
 // process is to end.

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"io"
 	"log/slog"
-	"os"
 	"strconv"
 
 	"turnpike/auth"
@@ -13,17 +11,8 @@ import (
 	"turnpike/relay"
 	"turnpike/relay/dataplane"
 	"turnpike/relay/gate"
+	"turnpike/relay/stream"
 )
-
-// newLogger writes text to a terminal and JSON to anything else.
-func newLogger(w io.Writer) *slog.Logger {
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, nil))
-		}
-	}
-	return slog.New(slog.NewJSONHandler(w, nil))
-}
 
 // logEnd writes a session's record: one line at its end, none before.
 func logEnd(log *slog.Logger, r relay.Record) {
@@ -41,13 +30,11 @@ func logEnd(log *slog.Logger, r relay.Record) {
 func (p *parts) snapshot() metrics.Snapshot {
 	st := p.relay.Stats()
 	m := metrics.Snapshot{
-		Allocations:      st.Allocations,
-		AllocationsTotal: st.AllocationsTotal,
-		QuotaRefused:     st.QuotaRefused,
-		RelayBytes: map[string]uint64{
-			"to_peer": st.Plane.ToPeer.Bytes(), "to_client": st.Plane.ToClient.Bytes()},
-		RelayPackets: map[string]uint64{
-			"to_peer": st.Plane.ToPeer.Packets(), "to_client": st.Plane.ToClient.Packets()},
+		Allocations:        map[[2]string]int{},
+		AllocationsTotal:   st.AllocationsTotal,
+		QuotaRefused:       st.QuotaRefused,
+		RelayBytes:         map[[2]string]uint64{},
+		RelayPackets:       map[[2]string]uint64{},
 		HandedOver:         st.Plane.HandedOver.Packets(),
 		Dropped:            map[[2]string]uint64{},
 		Responses:          map[[2]string]uint64{},
@@ -59,7 +46,20 @@ func (p *parts) snapshot() metrics.Snapshot {
 		Accounts:           p.ledger.Stats().Accounts,
 		RelayPortsFree:     st.RelayPortsFree,
 		RecordsLost:        st.RecordsLost,
+		PolicyRules: map[string]int{
+			"allow": len(p.settings.Policy.Allow), "deny": len(p.settings.Policy.Deny)},
+		CertificateNotAfter: map[string]float64{},
+		CertificateErrors:   p.certificateErrors.Load(),
+		LogLinesLost:        p.logs.lost.Load(),
 	}
+	if st.Draining {
+		m.Draining = 1
+	}
+	for name, c := range p.certificates() {
+		m.CertificateNotAfter[name] = float64(c.NotAfter().Unix())
+	}
+	snapshotTransports(&m, st)
+	snapshotStreams(&m, st.Streams)
 	for v := dataplane.Allow + 1; int(v) < dataplane.NumVerdicts; v++ {
 		m.Dropped[[2]string{"data", v.String()}] = st.Plane.Dropped(v)
 	}
@@ -74,6 +74,35 @@ func (p *parts) snapshot() metrics.Snapshot {
 		}
 	}
 	return m
+}
+
+// snapshotTransports divides by the client's transport, which is the class of a
+// flow. Relayed addresses are IPv4 so far.
+func snapshotTransports(m *metrics.Snapshot, st relay.Stats) {
+	for t := range gate.NumTransports {
+		over := gate.Transport(t).String()
+		m.Allocations[[2]string{over, "ipv4"}] = st.Allocations[over]
+		for direction, tally := range map[string]*dataplane.Tally{
+			"to_peer": &st.Plane.ToPeer[t], "to_client": &st.Plane.ToClient[t],
+		} {
+			m.RelayBytes[[2]string{direction, over}] = tally.Bytes()
+			m.RelayPackets[[2]string{direction, over}] = tally.Packets()
+		}
+	}
+}
+
+func snapshotStreams(m *metrics.Snapshot, c *stream.Counters) {
+	if c == nil {
+		return
+	}
+	m.Streams = map[string]int{}
+	for s := range stream.NumStates {
+		m.Streams[stream.State(s).String()] = int(c.Open(stream.State(s)))
+	}
+	m.StreamsAccepted, m.StreamAcceptErrors, m.StreamsClosed = c.Accepted(), c.AcceptErrors(), map[string]uint64{}
+	for r := stream.Alive + 1; int(r) < stream.NumReasons; r++ {
+		m.StreamsClosed[r.String()] = c.Over(r)
+	}
 }
 
 func snapshotGate(m *metrics.Snapshot, c *gate.Counters) {

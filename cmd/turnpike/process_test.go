@@ -32,6 +32,7 @@ type server struct {
 	MetricsURL string          `json:"metrics"`
 	TURN       listeners       `json:"turn"`
 	ICEServers json.RawMessage `json:"ice_servers"`
+	SPKI       string          `json:"certificate_spki_sha256"`
 
 	cmd    *exec.Cmd
 	stdout lines
@@ -52,6 +53,7 @@ type record struct {
 	Message         string         `json:"msg"`
 	Session         any            `json:"session"`
 	User            string         `json:"user"`
+	Transport       string         `json:"transport"`
 	Client          netip.AddrPort `json:"client"`
 	Relayed         netip.AddrPort `json:"relayed"`
 	Reason          string         `json:"reason"`
@@ -60,6 +62,7 @@ type record struct {
 	ToPeerPackets   int64          `json:"to_peer_packets"`
 	ToClientBytes   int64          `json:"to_client_bytes"`
 	ToClientPackets int64          `json:"to_client_packets"`
+	DroppedPackets  int64          `json:"dropped_packets"`
 }
 
 // credential is the issuer's answer. Configuration is that answer untouched,

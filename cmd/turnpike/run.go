@@ -2,59 +2,59 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"turnpike/pkg/metrics"
+	"turnpike/relay"
 )
 
 // up is a running server as its user needs to know it.
 type up struct {
 	settings *settings
 	parts    *parts
-	turn     []netip.AddrPort // listening, in the order of settings.Listen
-	issuer   netip.AddrPort
-	operator netip.AddrPort
+	turn     []relay.Bound // in the order of settings.Listen
+	issuer   []endpoint
+	operator []endpoint
 }
 
-// shutdownPatience is how long HTTP requests under way may take to end.
-const shutdownPatience = 3 * time.Second
-
-// run builds the server, serves, and stops when ctx ends. announced is called
-// once everything listens.
-func run(ctx context.Context, s *settings, log *slog.Logger, announced func(context.Context, *up) error) error {
-	p, err := build(s, log)
+// run finds the public addresses, builds the server, serves, and stops as the
+// signals say. announced is called once everything listens.
+func run(s *settings, sig *signals, log *logs, announced func(context.Context, *up) error) error {
+	pools, err := resolve(sig.ended, s, log)
 	if err != nil {
 		return err
 	}
+	p, err := build(s, pools, log)
+	if err != nil {
+		return badConfig{err}
+	}
 
-	// ---- Nothing above this line touches the machine. ----
+	// ---- Nothing above this line listens. ----
 
-	issuerListener, err := listen(s.IssuerAddr, s.OtherPorts)
+	u := &up{settings: s, parts: p}
+	issuers, err := listenHTTP(s.Issuer.Listen, maxIssuerConns, s.Issuer.Certificate, s.MinTLS, s.OtherPorts)
 	if err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
-	defer issuerListener.Close()
-	operatorListener, err := listen(s.OperatorAddr, s.OtherPorts)
+	defer issuers.close()
+	operators, err := listenHTTP(s.Operator, maxOperatorConns, nil, 0, s.OtherPorts)
 	if err != nil {
 		return fmt.Errorf("health and metrics: %w", err)
 	}
-	defer operatorListener.Close()
-	u := &up{settings: s, parts: p, issuer: tcpAddr(issuerListener), operator: tcpAddr(operatorListener)}
-	p.services = []netip.AddrPort{u.issuer, u.operator}
+	defer operators.close()
+	u.issuer, u.operator = issuers.endpoints(), operators.endpoints()
+	p.services = append(issuers.tcp(), operators.tcp()...)
 
-	group, ctx := errgroup.WithContext(ctx)
-	listening := make(chan []netip.AddrPort, 1)
+	serving, stop := context.WithCancel(sig.ended)
+	defer stop()
+	group, ctx := errgroup.WithContext(serving)
+	listening := make(chan []relay.Bound, 1)
 	group.Go(func() error {
-		return p.relay.Serve(ctx, func(at []netip.AddrPort) { listening <- at })
+		return p.relay.Serve(ctx, func(bound []relay.Bound) { listening <- bound })
 	})
 	group.Go(func() error {
 		select {
@@ -62,47 +62,60 @@ func run(ctx context.Context, s *settings, log *slog.Logger, announced func(cont
 		case <-ctx.Done():
 			return nil
 		}
-		door, err := newIssuer(u, log)
-		if err != nil {
-			return err
+		if len(issuers) > 0 {
+			door, err := newIssuer(u, log.Logger)
+			if err != nil {
+				return err
+			}
+			p.issuer.Store(door)
+			issuers.serve(ctx, group, door.HTTPServer)
 		}
-		p.issuer.Store(door)
-		serveHTTP(ctx, group, door.HTTPServer(), newCapped(issuerListener, maxIssuerConns))
-		serveHTTP(ctx, group, metrics.HTTPServer(operatorHandler(p), log), newCapped(operatorListener, maxOperatorConns))
-		log.Info("serving", "version", version(), "turn_udp", u.turn, "issuer", u.issuer, "operator", u.operator,
-			"data_plane", p.relay.Stats().DataPlane)
+		operator := operatorHandler(p)
+		operators.serve(ctx, group, func() *http.Server { return metrics.HTTPServer(operator, log.Logger) })
+		group.Go(func() error { p.heart.run(ctx, own(u.turn, s.Listen), p.relay.Sessions, log); return nil })
+		group.Go(func() error { p.runReload(ctx, sig, log); return nil })
+		logServing(log, u)
 		return announced(ctx, u)
 	})
+	group.Go(func() error { p.runDrain(ctx, sig, s.Drain, log, stop); return nil })
 	return group.Wait()
 }
 
-// serveHTTP serves until ctx ends, then lets requests under way finish.
-func serveHTTP(ctx context.Context, group *errgroup.Group, srv *http.Server, l net.Listener) {
-	group.Go(func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
-		defer cancel()
-		if srv.Shutdown(patience) != nil {
-			return srv.Close()
-		}
-		return nil
-	})
-}
-
-// listen opens a TCP listener, on another port if this one is taken and that
-// is allowed.
-func listen(at netip.AddrPort, otherPorts bool) (net.Listener, error) {
-	l, err := net.Listen("tcp", at.String())
-	if otherPorts && errors.Is(err, syscall.EADDRINUSE) {
-		l, err = net.Listen("tcp", netip.AddrPortFrom(at.Addr(), 0).String())
+// runDrain waits for the first signal, serves the running sessions until there
+// are none or their time is over, and has everything stopped.
+func (p *parts) runDrain(ctx context.Context, sig *signals, patience time.Duration, log *logs, stop func()) {
+	defer stop()
+	select {
+	case <-sig.drain:
+	case <-ctx.Done():
+		return
 	}
-	return l, err
+	notify(log, stopping)
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	log.Info("draining", "sessions", p.relay.Sessions(), "at_most", patience.String(),
+		"hint", "a second signal ends the running sessions now")
+	left := p.relay.Drain(limited)
+	log.Info("stopping", "sessions_ended", left)
 }
 
-func tcpAddr(l net.Listener) netip.AddrPort { return l.Addr().(*net.TCPAddr).AddrPort() }
+func logServing(log *logs, u *up) {
+	var at []string
+	for _, b := range u.turn {
+		at = append(at, b.Transport.String()+" "+b.Addr.String())
+	}
+	var relays []string
+	for _, pool := range u.parts.pools {
+		relays = append(relays, fmt.Sprintf("%s as %s, ports %d to %d", pool.Bind, pool.Public, pool.MinPort, pool.MaxPort))
+	}
+	log.Info("serving", "version", version(), "turn", at, "relays", relays,
+		"issuer", words(u.issuer), "operator", words(u.operator),
+		"data_plane", u.parts.relay.Stats().DataPlane)
+}
+
+func words(list []endpoint) (all []string) {
+	for _, e := range list {
+		all = append(all, e.String())
+	}
+	return all
+}

@@ -2,23 +2,36 @@ package main
 
 import (
 	"net/netip"
+	"time"
 
 	"turnpike/auth"
+	"turnpike/pkg/certs"
 	"turnpike/pkg/issuer"
+	"turnpike/pkg/netpolicy"
 	"turnpike/relay"
+	"turnpike/relay/stream"
 )
 
 // settings is everything that run needs to know, however it was come by.
 type settings struct {
-	Realm  string
-	Listen []netip.AddrPort // TURN over UDP
-	Relays []relay.Pool
-	// IssuerAddr and OperatorAddr are TCP addresses of this host.
-	IssuerAddr, OperatorAddr netip.AddrPort
+	Realm   string
+	Listen  []relay.Listener
+	Relays  []relayAddr
+	STUN    []string       // asked for the public address where Relays wants it
+	Streams stream.Options // limits only
+	// Certificate is that of the TURN listeners; nil without TLS there.
+	Certificate *certs.Certificate
+	MinTLS      uint16
 
 	NonceKey []byte
 	Keyring  auth.Options
-	APIKeys  []issuer.APIKey
+	Policy   policySettings
+	Limits   limitSettings
+
+	Issuer   issuerSettings
+	Operator []endpoint // health and metrics; none: not served
+
+	Drain time.Duration // how long running sessions are served after the first signal
 
 	// OtherPorts says that an address in use may be replaced by another port
 	// of it. Only a development server may: nobody knows its ports beforehand.
@@ -26,4 +39,55 @@ type settings struct {
 	// DevKey is the API key in the clear, for the announcement of a development
 	// server; else empty.
 	DevKey string
+}
+
+// relayAddr is a pool whose public address may have to be asked for.
+type relayAddr struct {
+	relay.Pool
+	// Source says where Public was got: "configured", "interface", or the
+	// server that was asked. "" means that it has to be asked for.
+	Source string
+	// fault makes an error of what is wrong with the address, with its place.
+	fault func(reason, cure string) error
+}
+
+type policySettings struct {
+	Mode        netpolicy.Mode
+	Allow, Deny []netip.Prefix
+}
+
+type limitSettings struct {
+	TenantAllocations     int
+	Permissions, Channels int
+	// RepliesPerSecond and RepliesBurst are the budget of challenges a source,
+	// and of Binding answers each.
+	RepliesPerSecond float64
+	RepliesBurst     int
+}
+
+type issuerSettings struct {
+	Listen      []endpoint // none: no issuer
+	Certificate *certs.Certificate
+	Keys        []issuer.APIKey
+	// Host is the host name in what clients are told to connect to; the public
+	// addresses if empty. URIs, if any, are told instead.
+	Host string
+	URIs []string
+}
+
+// endpoint is where an HTTP server listens.
+type endpoint struct {
+	network, address string // as net.Listen takes them; TCP or "unix"
+	secure           bool   // it speaks TLS; known once it listens
+}
+
+// String is the base of its URLs, or unix: and its path.
+func (e endpoint) String() string {
+	switch {
+	case e.network == "unix":
+		return "unix:" + e.address
+	case e.secure:
+		return "https://" + e.address
+	}
+	return "http://" + e.address
 }

@@ -9,8 +9,10 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"turnpike/auth"
+	"turnpike/pkg/certs"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/metrics"
 	"turnpike/pkg/netpolicy"
@@ -19,26 +21,24 @@ import (
 	"turnpike/relay/dataplane/std"
 )
 
-// Replies to what is not authenticated yet, a source (IPv4 address or IPv6
-// /56), for challenges and for Binding answers each. Behind one address of a
-// carrier or a school many clients start at once, hence the burst.
-const (
-	repliesPerSecond = 50
-	repliesBurst     = 200
-)
-
 // parts are the rooms of a server, wired but not opened.
 type parts struct {
+	settings *settings
+	logs     *logs
+	pools    []relay.Pool
 	keyring  *auth.Keyring
 	ledger   *ratelimit.Ledger
 	relay    *relay.Server
+	heart    heart
 	issuer   atomic.Pointer[issuer.Server] // once everything listens
 	services []netip.AddrPort              // our own TCP listeners, set before relay.Serve
+
+	certificateErrors atomic.Uint64
 }
 
 // build turns settings into parts. It opens nothing.
-func build(s *settings, log *slog.Logger) (*parts, error) {
-	p := new(parts)
+func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
+	p := &parts{settings: s, pools: pools, logs: logs}
 	var err error
 	if p.keyring, err = auth.NewKeyring(s.Keyring); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func build(s *settings, log *slog.Logger) (*parts, error) {
 	if p.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{}); err != nil {
 		return nil, err
 	}
-	budget := ratelimit.Options{PerSecond: repliesPerSecond, Burst: repliesBurst}
+	budget := ratelimit.Options{PerSecond: s.Limits.RepliesPerSecond, Burst: s.Limits.RepliesBurst}
 	replies, err := ratelimit.NewLimiter(budget)
 	if err != nil {
 		return nil, err
@@ -63,37 +63,41 @@ func build(s *settings, log *slog.Logger) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	streams := s.Streams
+	if s.Certificate != nil {
+		streams.TLS = certs.Relay(s.Certificate, s.MinTLS)
+	}
 	p.relay, err = relay.New(relay.Options{
-		Listen: s.Listen, Relays: s.Relays, Realm: s.Realm, NonceKey: s.NonceKey,
+		Listen: s.Listen, Streams: streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
 		Plane: plane, Verifier: verifier, Ledger: p.ledger, Replies: replies, Bindings: bindings,
+		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
 		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) {
-			return newPolicy(s, slices.Concat(listening, p.services))
+			return newPolicy(s.Policy, pools, slices.Concat(listening, p.services))
 		},
-		Ended: func(r relay.Record) { logEnd(log, r) },
+		Ended: func(r relay.Record) { logEnd(logs.records, r) },
 	})
 	return p, err
 }
 
 // newPolicy is the peer policy of a host that listens on own.
-func newPolicy(s *settings, own []netip.AddrPort) (*netpolicy.Policy, error) {
+func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*netpolicy.Policy, error) {
 	hosts, broadcasts, err := hostAddrs()
 	if err != nil {
 		return nil, err
 	}
 	var relays []netip.Addr
-	for _, pool := range s.Relays {
-		relays = append(relays, pool.Bind)
-		if !pool.Public.IsValid() {
-			continue
-		}
-		relays = append(relays, pool.Public)
+	for _, pool := range pools {
+		relays = append(relays, pool.Bind, pool.Public)
 		for _, at := range own { // behind a 1:1 NAT a listener has a second name
-			if at.Addr() == pool.Bind {
+			if at.Addr() == pool.Bind && pool.Public != pool.Bind {
 				own = append(own, netip.AddrPortFrom(pool.Public, at.Port()))
 			}
 		}
 	}
-	return netpolicy.New(netpolicy.Options{RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts})
+	return netpolicy.New(netpolicy.Options{
+		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny,
+		RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts,
+	})
 }
 
 // hostAddrs are the addresses of this host's interfaces, and the directed
@@ -135,18 +139,23 @@ func newIssuer(u *up, log *slog.Logger) (*issuer.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := issuer.Options{Issuer: maker, Keys: u.settings.APIKeys, Log: log}
-	for _, at := range u.turn {
-		o.URIs = append(o.URIs, "turn:"+at.String()+"?transport=udp")
-		o.STUN = append(o.STUN, "stun:"+at.String())
-	}
-	return issuer.New(o)
+	turn, stun := u.uris()
+	return issuer.New(issuer.Options{Issuer: maker, Keys: u.settings.Issuer.Keys, URIs: turn, STUN: stun, Log: log})
 }
 
 // operatorHandler serves health and metrics.
 func operatorHandler(p *parts) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", metrics.Health(p.relay.Ready))
+	mux.Handle("/", metrics.Health(p.unready))
 	mux.Handle("/metrics", metrics.New(version(), p.snapshot).Handler())
 	return mux
+}
+
+// unready says why this server should not get new clients.
+func (p *parts) unready() []string {
+	reasons := append(p.relay.Ready(), p.heart.ready()...)
+	if c := p.settings.Certificate; c != nil && time.Now().After(c.NotAfter()) {
+		reasons = append(reasons, "the certificate of the TURN listeners expired on "+c.NotAfter().UTC().Format(time.DateTime))
+	}
+	return reasons
 }

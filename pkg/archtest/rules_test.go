@@ -9,15 +9,19 @@ var floors = map[string]int{
 	"turnpike/relay/dataplane/std": 3,
 	"turnpike/relay/dataplane/mem": 3,
 	"turnpike/pkg/issuer":          3,
+	"turnpike/pkg/probe":           3,
 
 	"turnpike/relay/gate":   2,
 	"turnpike/relay/engine": 2,
+	"turnpike/relay/stream": 2,
 
 	"turnpike/auth":            1,
 	"turnpike/ratelimit":       1,
 	"turnpike/relay/dataplane": 1,
 	"turnpike/pkg/netpolicy":   1,
 	"turnpike/pkg/metrics":     1,
+	"turnpike/pkg/config":      1,
+	"turnpike/pkg/certs":       1,
 }
 
 // testRooms are for tests: only tests, and other test rooms, import them. One
@@ -51,31 +55,39 @@ var allowed = []struct {
 }{
 	{"github.com/pion/turn/v4", []string{"turnpike/relay/engine"}, "the TURN engine, never exposed: package engine is its only door"},
 	{"github.com/pion/logging", []string{"turnpike/relay/engine"}, "pion's logger interface, to count instead of log"},
-	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine"}, "STUN numbers and codec, behind our own checks"},
+	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine", "turnpike/pkg/probe"}, "STUN numbers and codec, behind our own checks"},
 	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
 	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std"}, "sends that never wait"},
+	{"github.com/pires/go-proxyproto", []string{"turnpike/relay/stream"}, "PROXY headers of load balancers"},
 	{"golang.org/x/sync", []string{"turnpike/cmd/turnpike"}, "errgroup: several servers, one end"},
 	{"github.com/spf13/cobra", []string{"turnpike/cmd/turnpike"}, "subcommands, help, completion"},
+	{"github.com/coreos/go-systemd/v22", []string{"turnpike/cmd/turnpike"}, "sd_notify"},
+	{"github.com/spf13/viper", []string{"turnpike/pkg/config"}, "merges file and environment"},
+	{"go.yaml.in/yaml/v3", []string{"turnpike/pkg/config"}, "lines and columns, repeated keys; viper's own parser"},
+	{"github.com/go-viper/mapstructure/v2", []string{"turnpike/pkg/config"}, "comes with viper: typed decoding"},
+	{"github.com/invopop/jsonschema", []string{"turnpike/pkg/config"}, "the schema of the configuration from its types"},
 	{"github.com/prometheus/client_golang", []string{"turnpike/pkg/metrics"}, "the exposition format and the runtime's metrics"},
 	{"github.com/prometheus/client_model", []string{"turnpike/pkg/metrics"}, "comes with client_golang"},
 }
 
 // allowedInTests may be imported by any test and by test rooms.
 var allowedInTests = map[string]string{
-	"go.uber.org/goleak":                  "no goroutine outlives a test",
-	"pgregory.net/rapid":                  "property tests against a model",
-	"github.com/chromedp/chromedp":        "drives a real Chromium",
-	"github.com/chromedp/cdproto":         "comes with chromedp",
-	"github.com/pion/turn/v4":             "pion's client against our server; stock pion as the negative control",
-	"github.com/pion/stun/v3":             "an independent codec to check ours with",
-	"github.com/pion/logging":             "comes with pion/turn",
-	"github.com/prometheus/client_golang": "promlint, testutil",
-	"github.com/prometheus/client_model":  "reads an exposition",
-	"github.com/prometheus/common":        "parses an exposition",
-	"golang.org/x/mod":                    "compares versions",
-	"golang.org/x/sys":                    "network namespaces",
-	"golang.org/x/time":                   "rates",
-	"golang.org/x/sync":                   "groups of goroutines",
+	"go.uber.org/goleak":                       "no goroutine outlives a test",
+	"pgregory.net/rapid":                       "property tests against a model",
+	"github.com/chromedp/chromedp":             "drives a real Chromium",
+	"github.com/chromedp/cdproto":              "comes with chromedp",
+	"github.com/pion/turn/v4":                  "pion's client against our server; stock pion as the negative control",
+	"github.com/pion/stun/v3":                  "an independent codec to check ours with",
+	"github.com/pion/logging":                  "comes with pion/turn",
+	"github.com/prometheus/client_golang":      "promlint, testutil",
+	"github.com/prometheus/client_model":       "reads an exposition",
+	"github.com/prometheus/common":             "parses an exposition",
+	"github.com/rogpeppe/go-internal":          "testscript: the binary as its user runs it",
+	"github.com/santhosh-tekuri/jsonschema/v6": "validates the example against the schema",
+	"golang.org/x/mod":                         "compares versions",
+	"golang.org/x/sys":                         "namespaces and capabilities",
+	"golang.org/x/time":                        "rates",
+	"golang.org/x/sync":                        "groups of goroutines",
 }
 
 // oldest is the lowest version of a module without a hole we know of. A module

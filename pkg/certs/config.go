@@ -19,7 +19,11 @@ var groups = []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.Cu
 // Relay is for the TURN listeners: the ALPN names of RFC 7443, or none. lowest
 // is a version of crypto/tls; what is below TLS 1.2, as 0 is, means TLS 1.2.
 func Relay(c *Certificate, lowest uint16) *tls.Config {
-	return config(c, lowest, "stun.turn", "stun.nat-discovery")
+	o := config(c, lowest, "stun.turn", "stun.nat-discovery")
+	// What is written at once is one record: media is late if it waits for the
+	// second half of a batch.
+	o.DynamicRecordSizingDisabled = true
+	return o
 }
 
 // HTTPS is for the HTTP listeners, and else as [Relay].

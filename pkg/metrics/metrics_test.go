@@ -20,24 +20,33 @@ import (
 // full is a snapshot with a number in every field, and no number twice.
 func full() Snapshot {
 	return Snapshot{
-		Allocations:        map[string]int{"udp": 3, "tcp": 2, "tls": 1},
-		AllocationsTotal:   map[string]uint64{"success": 10, "quota": 4},
-		RelayBytes:         map[string]uint64{"to_peer": 1200, "to_client": 3400},
-		RelayPackets:       map[string]uint64{"to_peer": 12, "to_client": 34},
-		HandedOver:         5,
-		Dropped:            map[[2]string]uint64{{"control", "malformed"}: 6, {"data", "no_permission"}: 7},
-		Responses:          map[[2]string]uint64{{"allocate", "401"}: 8, {"create_permission", "403"}: 9},
-		PeerDenied:         map[string]uint64{"private": 11},
-		Auth:               map[string]uint64{"ok": 13, "expired": 14},
-		QuotaRefused:       map[string]uint64{"user_allocations": 15},
-		Minted:             16,
-		MintRefused:        map[string]uint64{"unauthorized": 17},
-		EngineQueue:        18,
-		EngineStallSeconds: 0.25,
-		Accounts:           19,
-		RelayPortsFree:     20,
-		RecordsLost:        22,
-		EngineFaults:       map[string]uint64{"expired": 21},
+		Allocations:         map[[2]string]int{{"udp", "ipv4"}: 3, {"tcp", "ipv4"}: 2, {"tls", "ipv6"}: 1},
+		AllocationsTotal:    map[string]uint64{"success": 10, "quota": 4},
+		RelayBytes:          map[[2]string]uint64{{"to_peer", "udp"}: 1200, {"to_client", "tls"}: 3400},
+		RelayPackets:        map[[2]string]uint64{{"to_peer", "udp"}: 12, {"to_client", "tcp"}: 34},
+		HandedOver:          5,
+		Dropped:             map[[2]string]uint64{{"control", "malformed"}: 6, {"data", "no_permission"}: 7},
+		Responses:           map[[2]string]uint64{{"allocate", "401"}: 8, {"create_permission", "403"}: 9},
+		PeerDenied:          map[string]uint64{"private": 11},
+		Auth:                map[string]uint64{"ok": 13, "expired": 14},
+		QuotaRefused:        map[string]uint64{"user_allocations": 15},
+		Minted:              16,
+		MintRefused:         map[string]uint64{"unauthorized": 17},
+		EngineQueue:         18,
+		EngineStallSeconds:  0.25,
+		Accounts:            19,
+		RelayPortsFree:      20,
+		RecordsLost:         22,
+		Streams:             map[string]int{"opening": 23, "tls": 24},
+		StreamsAccepted:     25,
+		StreamsClosed:       map[string]uint64{"first_frame": 26},
+		PolicyRules:         map[string]int{"allow": 27, "deny": 28},
+		CertificateNotAfter: map[string]float64{"relay": 29},
+		CertificateErrors:   30,
+		Draining:            31,
+		StreamAcceptErrors:  32,
+		LogLinesLost:        33,
+		EngineFaults:        map[string]uint64{"expired": 21},
 	}
 }
 
@@ -79,15 +88,15 @@ func ours(families map[string]*dto.MetricFamily) map[string]float64 {
 func TestExposition(t *testing.T) {
 	_, families := scrape(t, New("v1.2.3", full))
 	want := map[string]float64{
-		"turnpike_allocations{transport=udp}":                              3,
-		"turnpike_allocations{transport=tcp}":                              2,
-		"turnpike_allocations{transport=tls}":                              1,
+		"turnpike_allocations{family=ipv4,transport=udp}":                  3,
+		"turnpike_allocations{family=ipv4,transport=tcp}":                  2,
+		"turnpike_allocations{family=ipv6,transport=tls}":                  1,
 		"turnpike_allocations_total{result=success}":                       10,
 		"turnpike_allocations_total{result=quota}":                         4,
-		"turnpike_relay_bytes_total{direction=to_peer}":                    1200,
-		"turnpike_relay_bytes_total{direction=to_client}":                  3400,
-		"turnpike_relay_packets_total{direction=to_peer}":                  12,
-		"turnpike_relay_packets_total{direction=to_client}":                34,
+		"turnpike_relay_bytes_total{direction=to_peer,transport=udp}":      1200,
+		"turnpike_relay_bytes_total{direction=to_client,transport=tls}":    3400,
+		"turnpike_relay_packets_total{direction=to_peer,transport=udp}":    12,
+		"turnpike_relay_packets_total{direction=to_client,transport=tcp}":  34,
 		"turnpike_relay_handed_over_packets_total{}":                       5,
 		"turnpike_dropped_packets_total{reason=malformed,stage=control}":   6,
 		"turnpike_dropped_packets_total{reason=no_permission,stage=data}":  7,
@@ -105,6 +114,17 @@ func TestExposition(t *testing.T) {
 		"turnpike_relay_ports_free{}":                                      20,
 		"turnpike_engine_faults_total{fault=expired}":                      21,
 		"turnpike_session_records_lost_total{}":                            22,
+		"turnpike_stream_connections{state=opening}":                       23,
+		"turnpike_stream_connections{state=tls}":                           24,
+		"turnpike_stream_accepted_total{}":                                 25,
+		"turnpike_stream_closed_total{reason=first_frame}":                 26,
+		"turnpike_policy_rules{list=allow}":                                27,
+		"turnpike_policy_rules{list=deny}":                                 28,
+		"turnpike_tls_certificate_not_after_seconds{name=relay}":           29,
+		"turnpike_tls_reload_errors_total{}":                               30,
+		"turnpike_log_lines_lost_total{}":                                  33,
+		"turnpike_stream_accept_errors_total{}":                            32,
+		"turnpike_draining{}":                                              31,
 	}
 	got := ours(families)
 	for series, n := range want {
@@ -177,9 +197,9 @@ func TestTableIsSound(t *testing.T) {
 func TestLive(t *testing.T) {
 	var packets atomic.Uint64
 	r := New("v1", func() Snapshot {
-		return Snapshot{RelayPackets: map[string]uint64{"to_peer": packets.Load()}}
+		return Snapshot{RelayPackets: map[[2]string]uint64{{"to_peer", "udp"}: packets.Load()}}
 	})
-	const series = "turnpike_relay_packets_total{direction=to_peer}"
+	const series = "turnpike_relay_packets_total{direction=to_peer,transport=udp}"
 	for _, want := range []uint64{0, 41, 42} {
 		packets.Store(want)
 		_, families := scrape(t, r)
@@ -195,7 +215,7 @@ func TestForeignLabelValues(t *testing.T) {
 		"Alice", "a b", "a\nb", "a\"b", "\xff", "é", "", strings.Repeat("a", maxWord+1),
 	}
 	s := Snapshot{
-		Allocations: map[string]int{"udp": 1, "sctp": 2},
+		Allocations: map[[2]string]int{{"udp", "ipv4"}: 1, {"sctp", "ipx"}: 2},
 		Auth:        map[string]uint64{"ok": 1},
 		Dropped:     map[[2]string]uint64{{"data", "malformed"}: 1},
 	}
@@ -207,8 +227,8 @@ func TestForeignLabelValues(t *testing.T) {
 	got := ours(families)
 	n := float64(len(foreign))
 	for series, want := range map[string]float64{
-		"turnpike_allocations{transport=udp}":                         1,
-		"turnpike_allocations{transport=other}":                       2,
+		"turnpike_allocations{family=ipv4,transport=udp}":             1,
+		"turnpike_allocations{family=other,transport=other}":          2,
 		"turnpike_auth_total{result=ok}":                              1,
 		"turnpike_auth_total{result=other}":                           n,
 		"turnpike_dropped_packets_total{reason=malformed,stage=data}": 1,

@@ -4,22 +4,31 @@ package metrics
 // scrape from the counters of the packages at work. Maps go from label values
 // to numbers; a nil map exports nothing. Counters (uint64) never go back.
 type Snapshot struct {
-	// Allocations is the live allocations, by transport of the client: udp,
-	// tcp, tls.
-	Allocations map[string]int
+	// Allocations is the live allocations, by {transport of the client: udp,
+	// tcp, tls; family of the relayed address: ipv4, ipv6}.
+	Allocations map[[2]string]int
 	// AllocationsTotal counts Allocate requests that were decided, by result:
 	// "success" or what stood in the way ("quota").
 	AllocationsTotal map[string]uint64
 
 	// RelayBytes and RelayPackets count relayed datagrams and their payload
-	// without framing, by direction: to_peer, to_client.
-	RelayBytes, RelayPackets map[string]uint64
+	// without framing, by {direction: to_peer, to_client; transport}.
+	RelayBytes, RelayPackets map[[2]string]uint64
 	// HandedOver counts datagrams that went from one relay of ours to another
 	// inside the process. They are part of RelayPackets as well.
 	HandedOver uint64
 	// Dropped counts datagrams that went nowhere, by {stage, reason}; stage is
 	// control (before an answer) or data (relayed traffic).
 	Dropped map[[2]string]uint64
+
+	// Streams is the open connections over TCP, by state: opening, tcp, tls.
+	Streams map[string]int
+	// StreamsAccepted counts them since the start, StreamsClosed those closed
+	// or refused, by reason.
+	StreamsAccepted uint64
+	StreamsClosed   map[string]uint64
+	// StreamAcceptErrors counts accepts that failed.
+	StreamAcceptErrors uint64
 
 	// Responses counts STUN answers, by {method, code}; code is "success" or
 	// the error code ("401").
@@ -38,6 +47,8 @@ type Snapshot struct {
 
 	// RecordsLost counts records of ended sessions that nobody took in time.
 	RecordsLost uint64
+	// LogLinesLost counts other lines that the log did not take in time.
+	LogLinesLost uint64
 
 	// EngineQueue is the requests that wait for the TURN engine now.
 	EngineQueue int
@@ -49,6 +60,15 @@ type Snapshot struct {
 	EngineFaults map[string]uint64
 	// Accounts is the users and tenants whose use is held in memory.
 	Accounts int
+	// PolicyRules is the operator's lines in force, by list: allow, deny.
+	PolicyRules map[string]int
+	// CertificateNotAfter is when certificates expire in Unix seconds, by what
+	// they are for: relay, issuer. CertificateErrors counts changed files that
+	// could not be used.
+	CertificateNotAfter map[string]float64
+	CertificateErrors   uint64
+	// Draining is 1 while the server drains.
+	Draining int
 	// RelayPortsFree is the relay ports that have not been handed out.
 	RelayPortsFree int
 }

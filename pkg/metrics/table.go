@@ -22,16 +22,20 @@ type label struct {
 }
 
 var (
-	transport = label{"transport", []string{"udp", "tcp", "tls"}}
-	direction = label{"direction", []string{"to_peer", "to_client"}}
-	stage     = label{"stage", []string{"control", "data"}}
-	method    = label{"method", []string{"binding", "allocate", "refresh", "create_permission", "channel_bind"}}
-	code      = label{name: "code"}
-	reason    = label{name: "reason"}
-	result    = label{name: "result"}
-	rule      = label{name: "rule"}
-	quota     = label{name: "quota"}
-	fault     = label{name: "fault"}
+	transport  = label{"transport", []string{"udp", "tcp", "tls"}}
+	direction  = label{"direction", []string{"to_peer", "to_client"}}
+	addrFamily = label{"family", []string{"ipv4", "ipv6"}}
+	state      = label{"state", []string{"opening", "tcp", "tls"}}
+	name       = label{"name", []string{"relay", "issuer"}}
+	list       = label{"list", []string{"allow", "deny"}}
+	stage      = label{"stage", []string{"control", "data"}}
+	method     = label{"method", []string{"binding", "allocate", "refresh", "create_permission", "channel_bind"}}
+	code       = label{name: "code"}
+	reason     = label{name: "reason"}
+	result     = label{name: "result"}
+	rule       = label{name: "rule"}
+	quota      = label{name: "quota"}
+	fault      = label{name: "fault"}
 )
 
 // table is every family of ours. The Go runtime and process collectors and
@@ -41,19 +45,28 @@ var (
 // OpenMetrics, whose counters are named without the suffix, and none in the
 // Prometheus text format: the only one the handler speaks.
 var table = []family{
-	{"turnpike_allocations", "Live allocations, by transport of the client.",
-		gauge, []label{transport}, func(s Snapshot) []sample { return byLabel(s.Allocations) }},
+	{"turnpike_allocations", "Live allocations, by transport of the client and address family of the relayed address.",
+		gauge, []label{transport, addrFamily}, func(s Snapshot) []sample { return byPair(s.Allocations) }},
 	{"turnpike_allocations_total", "Allocate requests decided, by result: success or what stood in the way.",
 		counter, []label{result}, func(s Snapshot) []sample { return byLabel(s.AllocationsTotal) }},
 
-	{"turnpike_relay_bytes_total", "Payload bytes relayed, without STUN or ChannelData framing.",
-		counter, []label{direction}, func(s Snapshot) []sample { return byLabel(s.RelayBytes) }},
-	{"turnpike_relay_packets_total", "Datagrams relayed.",
-		counter, []label{direction}, func(s Snapshot) []sample { return byLabel(s.RelayPackets) }},
+	{"turnpike_relay_bytes_total", "Payload bytes relayed, without STUN or ChannelData framing, by transport of the client.",
+		counter, []label{direction, transport}, func(s Snapshot) []sample { return byPair(s.RelayBytes) }},
+	{"turnpike_relay_packets_total", "Datagrams relayed, by transport of the client.",
+		counter, []label{direction, transport}, func(s Snapshot) []sample { return byPair(s.RelayPackets) }},
 	{"turnpike_relay_handed_over_packets_total", "Datagrams passed from one own relay to another inside the process.",
 		counter, nil, func(s Snapshot) []sample { return single(s.HandedOver) }},
 	{"turnpike_dropped_packets_total", "Datagrams that went nowhere, by stage and reason.",
 		counter, []label{stage, reason}, func(s Snapshot) []sample { return byPair(s.Dropped) }},
+
+	{"turnpike_stream_connections", "Open connections of the TURN listeners over TCP: opening (nothing to tell yet), tcp or tls.",
+		gauge, []label{state}, func(s Snapshot) []sample { return byLabel(s.Streams) }},
+	{"turnpike_stream_accepted_total", "TCP connections accepted by the TURN listeners.",
+		counter, nil, func(s Snapshot) []sample { return single(s.StreamsAccepted) }},
+	{"turnpike_stream_accept_errors_total", "Connections that the kernel did not hand over, often for want of file descriptors.",
+		counter, nil, func(s Snapshot) []sample { return single(s.StreamAcceptErrors) }},
+	{"turnpike_stream_closed_total", "TCP connections of the TURN listeners that were closed or refused, by reason.",
+		counter, []label{reason}, func(s Snapshot) []sample { return byLabel(s.StreamsClosed) }},
 
 	{"turnpike_stun_responses_total", "STUN answers sent, by method and code: success or the STUN error code.",
 		counter, []label{method, code}, func(s Snapshot) []sample { return byPair(s.Responses) }},
@@ -72,6 +85,9 @@ var table = []family{
 	{"turnpike_session_records_lost_total", "Records of ended sessions that the log did not take in time.",
 		counter, nil, func(s Snapshot) []sample { return single(s.RecordsLost) }},
 
+	{"turnpike_log_lines_lost_total", "Other log lines that the log did not take in time.",
+		counter, nil, func(s Snapshot) []sample { return single(s.LogLinesLost) }},
+
 	{"turnpike_engine_queue_requests", "Requests waiting for the TURN engine.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.EngineQueue) }},
 	{"turnpike_engine_stall_seconds", "How long the TURN engine has been at its present request; 0 when idle.",
@@ -80,6 +96,14 @@ var table = []family{
 		counter, []label{fault}, func(s Snapshot) []sample { return byLabel(s.EngineFaults) }},
 	{"turnpike_quota_accounts", "Users and tenants whose use is held in memory.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.Accounts) }},
+	{"turnpike_policy_rules", "Lines of the peer policy in force, by list.",
+		gauge, []label{list}, func(s Snapshot) []sample { return byLabel(s.PolicyRules) }},
+	{"turnpike_tls_certificate_not_after_seconds", "Unix time at which a certificate expires, by what it is for.",
+		gauge, []label{name}, func(s Snapshot) []sample { return byLabel(s.CertificateNotAfter) }},
+	{"turnpike_tls_reload_errors_total", "Changed certificate files that could not be used; the certificate before stays.",
+		counter, nil, func(s Snapshot) []sample { return single(s.CertificateErrors) }},
+	{"turnpike_draining", "1 while the server drains: no new allocations, the running ones go on.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.Draining) }},
 	{"turnpike_relay_ports_free", "Relay ports that have not been handed out.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.RelayPortsFree) }},
 }

@@ -26,9 +26,26 @@ type FlowCount struct {
 // Dropped is the number of datagrams of the flow that went nowhere.
 func (c *FlowCount) Dropped() uint64 { return c.dropped.Load() }
 
+// NumClasses is how many classes of flows are counted apart, see Flow.Class.
+const NumClasses = 4
+
+// Classes is a tally for each class of flows.
+type Classes [NumClasses]Tally
+
+// Packets and Bytes read the tallies of all classes.
+func (c *Classes) Packets() uint64 { return c.sum((*Tally).Packets) }
+func (c *Classes) Bytes() uint64   { return c.sum((*Tally).Bytes) }
+
+func (c *Classes) sum(read func(*Tally) uint64) (n uint64) {
+	for i := range c {
+		n += read(&c[i])
+	}
+	return n
+}
+
 // Counters is what a plane carried in all.
 type Counters struct {
-	ToPeer, ToClient Tally
+	ToPeer, ToClient Classes
 	// HandedOver counts datagrams that went from one of our relays to another
 	// inside the process. Each is also counted in ToPeer, and in ToClient if
 	// the other session took it.

@@ -12,7 +12,10 @@ type Flow struct {
 	Client Client
 	Relay  *Relay
 	Pass   Pass
-	Count  FlowCount
+	// Class, less than NumClasses, is which of the plane's tallies it adds to:
+	// the caller's own division, such as the client's transport.
+	Class uint8
+	Count FlowCount
 
 	// users counts the moves under way, with closedBit set once the flow has
 	// ended. A lock would not do: a datagram handed over holds two flows, and

@@ -9,8 +9,11 @@ import (
 
 const (
 	// MinChannel and MaxChannel bound channel numbers (RFC 8656 §12).
-	MinChannel = 0x4000
-	MaxChannel = 0x4FFF
+	// MaxOldChannel is what clients of RFC 5766 §11 go up to. A plane takes
+	// them all: which may be bound is for others to say.
+	MinChannel    = 0x4000
+	MaxChannel    = 0x4FFF
+	MaxOldChannel = 0x7FFF
 
 	// Headroom is what a plane leaves free before a datagram it reads, so
 	// that a payload can be framed in place: STUN header, XOR-PEER-ADDRESS
@@ -57,7 +60,7 @@ func ParseChannelData(b []byte) (number uint16, payload []byte, ok bool) {
 	number = binary.BigEndian.Uint16(b)
 	n := int(binary.BigEndian.Uint16(b[2:]))
 	rest := b[channelHeader:]
-	if number < MinChannel || number > MaxChannel || n > len(rest) || len(rest)-n > 3 {
+	if number < MinChannel || number > MaxOldChannel || n > len(rest) || len(rest)-n > 3 {
 		return 0, nil, false
 	}
 	return number, rest[:n], true

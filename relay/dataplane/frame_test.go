@@ -158,7 +158,7 @@ func FuzzParseChannelData(f *testing.F) {
 	f.Add([]byte{0x40, 0x00, 0xff, 0xfc, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		number, payload, ok := ParseChannelData(b)
-		if ok && (number < MinChannel || number > MaxChannel || len(payload)+channelHeader > len(b) ||
+		if ok && (number < MinChannel || number > MaxOldChannel || len(payload)+channelHeader > len(b) ||
 			len(payload) != int(b[2])<<8|int(b[3])) {
 			t.Errorf("%x: %#x %d bytes", b, number, len(payload))
 		}

@@ -163,7 +163,7 @@ func (s *Switch) toPeer(f *Flow, channel uint16, peer netip.AddrPort, buf []byte
 func (s *Switch) handOver(f *Flow, other *Relay, buf []byte, at, n int, now time.Time) Move {
 	from := f.Relay.Public
 	f.Count.ToPeer.Add(n)
-	s.Counters.ToPeer.Add(n)
+	s.Counters.ToPeer[f.Class].Add(n)
 	s.Counters.HandedOver.Add(n)
 	f.leave()
 	return s.toClient(other, from, buf, at, n, now)
@@ -201,9 +201,9 @@ func (s *Switch) toClient(r *Relay, from netip.AddrPort, buf []byte, at, n int, 
 
 // Sent settles a move whose datagram the socket took.
 func (s *Switch) Sent(m *Move) {
-	mine, all := &m.flow.Count.ToPeer, &s.Counters.ToPeer
+	mine, all := &m.flow.Count.ToPeer, &s.Counters.ToPeer[m.flow.Class]
 	if m.Kind == ToClient {
-		mine, all = &m.flow.Count.ToClient, &s.Counters.ToClient
+		mine, all = &m.flow.Count.ToClient, &s.Counters.ToClient[m.flow.Class]
 	}
 	mine.Add(m.n)
 	all.Add(m.n)

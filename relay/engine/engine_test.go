@@ -104,7 +104,7 @@ func TestLifeCycle(t *testing.T) {
 			want(t, e, bind(l, 0x4000, peerA), Result{})
 			want(t, e, bind(l, 0x4000, peerB), Result{Code: 400})
 			want(t, e, bind(l, 0x4001, peerA), Result{Code: 400})
-			want(t, e, bind(l, 0x4FFF, peer6), Result{})
+			want(t, e, bind(l, 0x7FFF, peer6), Result{})
 			if n := closed.Load(); n != 0 {
 				t.Fatalf("closed ran %d times on an open leg", n)
 			}
@@ -195,7 +195,7 @@ func TestRefused(t *testing.T) {
 		{"invalid peer", permit(l, peerA, netip.AddrPort{}), ErrPeer},
 		{"zoned peer", permit(l, zoned), ErrPeer},
 		{"channel too low", bind(l, 0x3FFF, peerA), ErrPeer},
-		{"channel too high", bind(l, 0x5000, peerA), ErrPeer},
+		{"channel too high", bind(l, 0x8000, peerA), ErrPeer},
 		{"channel to no peer", bind(l, 0x4000, netip.AddrPort{}), ErrPeer},
 		{"channel to zoned peer", bind(l, 0x4000, zoned), ErrPeer},
 		{"channel to port 0", bind(l, 0x4000, netip.AddrPortFrom(peerA.Addr(), 0)), ErrPeer},

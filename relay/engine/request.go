@@ -27,7 +27,7 @@ var (
 	ErrLeg      = errors.New("engine: leg is nil, of another engine, or has ended: make a new one with NewLeg")
 	ErrMethod   = errors.New("engine: no such method")
 	ErrLifetime = errors.New("engine: lifetime out of range: clamp it to MaxLifetime; only Refresh may have 0")
-	ErrPeer     = errors.New("engine: peers invalid: 1 to MaxPeers addresses without zone; ChannelBind needs a port and a channel from 0x4000 to 0x4FFF")
+	ErrPeer     = errors.New("engine: peers invalid: 1 to MaxPeers addresses without zone; ChannelBind needs a port and a channel from 0x4000 to 0x7FFF")
 	// ErrFault means pion's answer was not one to this request. What pion made
 	// of it is unknown: end the leg.
 	ErrFault = errors.New("engine: pion's answer does not fit the request: end the leg")
@@ -56,7 +56,7 @@ type Request struct {
 	// Peers are the addresses of a CreatePermission; their ports do not
 	// matter. The slice is read until the request is done.
 	Peers []netip.AddrPort
-	// Channel and Peer belong to ChannelBind. Channel is 0x4000 to 0x4FFF
+	// Channel and Peer belong to ChannelBind. Channel is 0x4000 to 0x7FFF
 	// (RFC 8656 §12).
 	Channel uint16
 	Peer    netip.AddrPort
@@ -108,7 +108,7 @@ func (r *Request) check() error {
 		}
 	case ChannelBind:
 		// pion takes any number and port 0 (pion internal/server/turn.go:398-410).
-		if r.Channel < dataplane.MinChannel || r.Channel > dataplane.MaxChannel || r.Peer.Port() == 0 || !plain(r.Peer.Addr()) {
+		if r.Channel < dataplane.MinChannel || r.Channel > dataplane.MaxOldChannel || r.Peer.Port() == 0 || !plain(r.Peer.Addr()) {
 			return ErrPeer
 		}
 	default:

@@ -7,7 +7,7 @@ import (
 	"turnpike/auth"
 )
 
-const protocolUDP = 17 // the only transport that is relayed (RFC 8656 §18.7)
+const protocolUDP = 17 // the only transport that is relayed (RFC 8656 §18.8)
 
 // allocate judges an Allocate in the order of RFC 8656 §7.2.
 func (c *call) allocate(s Session, live bool, who *auth.Identity) Verdict {
@@ -29,7 +29,7 @@ func (c *call) allocate(s Session, live bool, who *auth.Identity) Verdict {
 	if lifetime == 0 { // means nothing here: there is no allocation to end
 		lifetime = c.g.o.DefaultLifetime
 	}
-	return c.forward(Request{Identity: who, Lifetime: lifetime})
+	return c.forward(Request{Identity: who, Lifetime: lifetime, Port: c.m.port()})
 }
 
 // allocation is the error code for what an Allocate asks beyond its lifetime;
@@ -40,19 +40,28 @@ func (m *message) allocation() int {
 		return codeBadRequest
 	case m.transport[0] != protocolUDP:
 		return codeUnsupportedTransport
-	case m.reservation && (m.evenPort || m.family != nil):
+	case m.token != nil && (len(m.token) != len(Token{}) || m.evenPort != nil || m.family != nil):
+		return codeBadRequest
+	case m.evenPort != nil && len(m.evenPort) != 1:
 		return codeBadRequest
 	case m.family != nil && len(m.family) != 4:
 		return codeBadRequest
 	case m.family != nil && m.family[0] != familyIPv4:
 		return codeFamilyNotSupported
-	case m.evenPort, m.reservation:
-		// Who has rtcp-mux needs no pair of ports, and the search for one is
-		// work that a client could keep us at. 508 is what RFC 8656 §7.2 says
-		// to a request that cannot be satisfied.
-		return codeInsufficientCapacity
 	}
 	return 0
+}
+
+// reserveBit is R of EVEN-PORT; the other bits mean nothing (RFC 8656 §18.7).
+const reserveBit = 0x80
+
+// port is what an Allocate that allocation has passed asks of its port.
+func (m *message) port() Port {
+	if m.token != nil {
+		token := Token(m.token)
+		return Port{Token: &token}
+	}
+	return Port{Even: m.evenPort != nil, Reserve: m.evenPort != nil && m.evenPort[0]&reserveBit != 0}
 }
 
 // refresh judges a Refresh (RFC 8656 §7.3). The lifetime 0 ends the session.

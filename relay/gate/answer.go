@@ -32,6 +32,9 @@ func (r *reply) success(m Method, client netip.AddrPort, a Answer) {
 	if m == Allocate || m == Refresh {
 		r.uint32(stun.AttrLifetime, uint32(max(a.Lifetime, 0)/time.Second))
 	}
+	if m == Allocate && a.Token != nil {
+		copy(r.add(stun.AttrReservationToken, len(a.Token)), a.Token[:])
+	}
 	if m == Allocate {
 		r.address(stun.AttrXORMappedAddress, client)
 	}

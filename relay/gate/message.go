@@ -56,7 +56,7 @@ type message struct {
 
 	username, realm, nonce                     []byte
 	lifetime, transport, family, channelNumber []byte
-	evenPort, reservation                      bool
+	evenPort, token                            []byte
 
 	unknown  [maxUnknown]uint16
 	unknowns int // how many of unknown are used
@@ -208,9 +208,9 @@ func (m *message) note(typ stun.AttrType, value []byte) Reason {
 	case stun.AttrChannelNumber:
 		keep(&m.channelNumber, value)
 	case stun.AttrEvenPort:
-		m.evenPort = true
+		keep(&m.evenPort, value)
 	case stun.AttrReservationToken:
-		m.reservation = true
+		keep(&m.token, value)
 	default:
 		m.noteUnknown(typ)
 	}

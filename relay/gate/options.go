@@ -49,6 +49,9 @@ type Options struct {
 	// Permission judges a peer's address, for CreatePermission: a permission
 	// has no port (RFC 8656 §9).
 	Permission func(netip.Addr) netpolicy.Verdict
+	// MaxChannel is the highest channel number that may be bound; 0x4FFF if 0
+	// (RFC 8656 §12), and up to 0x7FFF for clients of RFC 5766.
+	MaxChannel uint16
 	// DefaultLifetime is the shortest lifetime granted, and what a client gets
 	// that asks for none; 600 s if 0 (RFC 8656 §3.2). In whole seconds.
 	DefaultLifetime time.Duration
@@ -64,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DefaultLifetime == 0 {
 		o.DefaultLifetime = defaultLifetime
+	}
+	if o.MaxChannel == 0 {
+		o.MaxChannel = dataplane.MaxChannel
 	}
 	if o.MaxLifetime == 0 {
 		o.MaxLifetime = MaxLifetime
@@ -91,6 +97,9 @@ func (o Options) validate() error {
 	}
 	if o.MaxLifetime > MaxLifetime || o.MaxLifetime%time.Second != 0 {
 		fault("MaxLifetime %v: give whole seconds, %v at most", o.MaxLifetime, MaxLifetime)
+	}
+	if o.MaxChannel < dataplane.MinChannel || o.MaxChannel > dataplane.MaxOldChannel {
+		fault("MaxChannel %#x: give 0x4000 to 0x7FFF, or 0 for 0x4FFF", o.MaxChannel)
 	}
 	for _, need := range []struct {
 		name  string

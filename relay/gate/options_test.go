@@ -20,6 +20,8 @@ func TestOptions(t *testing.T) {
 		"control":          {func(o *Options) { o.Realm = "a\n" }, "Realm"},
 		"not ASCII":        {func(o *Options) { o.Realm = "\u00e9" }, "Realm"},
 		"short key":        {func(o *Options) { o.NonceKey = long(31) }, "NonceKey"},
+		"channel too low":  {func(o *Options) { o.MaxChannel = 0x3FFF }, "MaxChannel"},
+		"channel too high": {func(o *Options) { o.MaxChannel = 0x8000 }, "MaxChannel"},
 		"nonce too short":  {func(o *Options) { o.NonceLifetime = time.Millisecond }, "NonceLifetime"},
 		"nonce too long":   {func(o *Options) { o.NonceLifetime = 25 * time.Hour }, "NonceLifetime"},
 		"negative default": {func(o *Options) { o.DefaultLifetime = -1 }, "DefaultLifetime"},

@@ -44,7 +44,7 @@ func (c *call) channelBind(s Session) Verdict {
 		return c.refuse(codeBadRequest, s.Identity)
 	}
 	number := binary.BigEndian.Uint16(c.m.channelNumber)
-	if number < dataplane.MinChannel || number > dataplane.MaxChannel {
+	if number < dataplane.MinChannel || number > c.g.o.MaxChannel {
 		return c.refuse(codeBadRequest, s.Identity)
 	}
 	if !reachable(peers[0].Addr(), s.Relayed.Addr()) {

@@ -39,9 +39,15 @@ func TestAllocate(t *testing.T) {
 		{"DONT-FRAGMENT", allocateMsg().attr(0x1A, nil), 420, 0},
 		{"unknown", allocateMsg().u32(0x7FFF, 0), 420, 0},
 		{"RFC 8489: PASSWORD-ALGORITHM, not offered", allocateMsg().u32(0x1D, 2<<16), 420, 0},
-		{"EVEN-PORT", allocateMsg().attr(0x18, []byte{0x80}), 508, 0},
-		{"RESERVATION-TOKEN", allocateMsg().attr(0x22, long(8)), 508, 0},
+		{"EVEN-PORT of 0 bytes", allocateMsg().attr(0x18, nil), 400, 0},
+		{"EVEN-PORT of 2 bytes", allocateMsg().attr(0x18, long(2)), 400, 0},
+		{"EVEN-PORT of 4 bytes", allocateMsg().attr(0x18, long(4)), 400, 0},
+		{"EVEN-PORT for IPv6", allocateMsg().attr(0x18, []byte{0}).u32(0x17, 2<<24), 440, 0},
+		{"RESERVATION-TOKEN of 0 bytes", allocateMsg().attr(0x22, nil), 400, 0},
+		{"RESERVATION-TOKEN of 7 bytes", allocateMsg().attr(0x22, long(7)), 400, 0},
+		{"RESERVATION-TOKEN of 9 bytes", allocateMsg().attr(0x22, long(9)), 400, 0},
 		{"both", allocateMsg().attr(0x22, long(8)).attr(0x18, []byte{0}), 400, 0},
+		{"both, the other way round", allocateMsg().attr(0x18, []byte{0x80}).attr(0x22, long(8)), 400, 0},
 		{"RESERVATION-TOKEN and family", allocateMsg().attr(0x22, long(8)).u32(0x17, 1<<24), 400, 0},
 		{"BANDWIDTH of old drafts", allocateMsg().u32(0x10, 100), 0, 600 * time.Second},
 		{"ICE attributes are ignored", allocateMsg().u32(0x24, 1).attr(0x802A, long(8)), 0, 600 * time.Second},
@@ -62,14 +68,47 @@ func TestAllocate(t *testing.T) {
 			}
 			q := r.forwarded(v)
 			if q.Method != Allocate || q.Lifetime != c.lifetime || q.Identity.User != "alice" ||
-				q.Client != r.client || q.Tx != testTx || !q.Fingerprint {
+				q.Client != r.client || q.Tx != testTx || !q.Fingerprint || q.Port != (Port{}) {
 				t.Errorf("%+v", q)
 			}
 		})
 	}
 }
 
-// Only UDP is relayed (RFC 8656 §18.7): 256 protocols.
+// RFC 8656 §18.7, §18.10.
+func TestRequestedPort(t *testing.T) {
+	token, zero := Token{1, 2, 3, 4, 5, 6, 7, 8}, Token{}
+	for _, c := range []struct {
+		name string
+		b    wireMsg
+		want Port
+	}{
+		{"none", allocateMsg(), Port{}},
+		{"even", allocateMsg().attr(0x18, []byte{0}), Port{Even: true}},
+		{"even, and IPv4 asked for", allocateMsg().attr(0x18, []byte{0}).u32(0x17, 1<<24), Port{Even: true}},
+		{"RFFU is ignored", allocateMsg().attr(0x18, []byte{0x7f}), Port{Even: true}},
+		{"pair", allocateMsg().attr(0x18, []byte{0x80}), Port{Even: true, Reserve: true}},
+		{"pair, RFFU", allocateMsg().attr(0x18, []byte{0xff}), Port{Even: true, Reserve: true}},
+		{"the first counts", allocateMsg().attr(0x18, []byte{0}).attr(0x18, []byte{0x80}), Port{Even: true}},
+		{"token", allocateMsg().attr(0x22, token[:]), Port{Token: &token}},
+		{"the first token", allocateMsg().attr(0x22, token[:]).attr(0x22, long(8)), Port{Token: &token}},
+		{"token of zeros", allocateMsg().attr(0x22, zero[:]), Port{Token: &zero}},
+	} {
+		r := newRig(t)
+		b := c.b.auth(r.alice, r.nonce())
+		got := r.forwarded(r.judge(b)).Port
+		clear(b) // it is a copy
+		if (got.Token == nil) != (c.want.Token == nil) || got.Token != nil && *got.Token != *c.want.Token {
+			t.Errorf("%s: token %x, want %x", c.name, got.Token, c.want.Token)
+		}
+		got.Token, c.want.Token = nil, nil
+		if got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+// Only UDP is relayed (RFC 8656 §18.8): 256 protocols.
 func TestRequestedTransport(t *testing.T) {
 	r := newRig(t)
 	for p := range uint32(256) {
@@ -262,6 +301,7 @@ func TestAnswer(t *testing.T) {
 	}{
 		{"Allocate", Allocate, Answer{Lifetime: 600 * time.Second, Relayed: relayedV4}, 0, 20 + 12 + 8 + 12 + 24, false},
 		{"Allocate of an IPv6 relay", Allocate, Answer{Lifetime: 700 * time.Second, Relayed: netip.MustParseAddrPort("[2001:db8::9]:5")}, 0, 20 + 24 + 8 + 12 + 24 + 8, true},
+		{"Allocate of a pair", Allocate, Answer{Lifetime: 600 * time.Second, Relayed: relayedV4, Token: &Token{1, 2, 3, 4, 5, 6, 7, 8}}, 0, 20 + 12 + 8 + 12 + 12 + 24, false},
 		{"Refresh", Refresh, Answer{Lifetime: 600 * time.Second}, 0, 20 + 8 + 24, false},
 		{"Refresh to end", Refresh, Answer{}, 0, 20 + 8 + 24, false},
 		{"CreatePermission", CreatePermission, Answer{}, 0, 20 + 24, false},
@@ -291,6 +331,10 @@ func TestAnswer(t *testing.T) {
 				}
 				if a := xorAddr(t, m, stun.AttrXORMappedAddress); a != r.client.Addr {
 					t.Errorf("mapped %v", a)
+				}
+				v, err := m.Get(stun.AttrReservationToken)
+				if (err == nil) != (c.a.Token != nil) || err == nil && Token(v) != *c.a.Token {
+					t.Errorf("token %x, %v", v, err)
 				}
 			}
 			if c.code == 0 && (c.m == Allocate || c.m == Refresh) {

@@ -54,14 +54,29 @@ type Request struct {
 	// Lifetime is what to grant: DefaultLifetime to MaxLifetime of the
 	// Options, or 0 for the end of the session. Allocate, Refresh.
 	Lifetime time.Duration
+	// Port is what the relayed port must be. Allocate.
+	Port Port
 	// Peers are 1 to MaxPeers peers without port for CreatePermission, and one
 	// with its port for ChannelBind.
 	Peers []netip.AddrPort
-	// Channel is 0x4000 to 0x4FFF. ChannelBind.
+	// Channel is 0x4000 to Options.MaxChannel. ChannelBind.
 	Channel uint16
 	// Fingerprint says that the client used FINGERPRINT; so does the answer.
 	Fingerprint bool
 }
+
+// Port says which relayed ports will do; the zero Port takes any.
+type Port struct {
+	// Even asks for an even port, Reserve for the next higher one to be kept
+	// beside it (RFC 8656 §18.7). Reserve comes only with Even.
+	Even, Reserve bool
+	// Token asks for the port that was reserved under it (RFC 8656 §18.10);
+	// nil if the client named none. With it neither of the others is set.
+	Token *Token
+}
+
+// Token names a reserved relayed transport address.
+type Token [8]byte
 
 // Answer is the outcome of a Request.
 type Answer struct {
@@ -71,4 +86,6 @@ type Answer struct {
 	Lifetime time.Duration
 	// Relayed is the relayed transport address. Allocate.
 	Relayed netip.AddrPort
+	// Token names the port that was reserved beside it, if one was. Allocate.
+	Token *Token
 }

@@ -7,13 +7,24 @@ let alice, bob;
 // dial sets a call up between alice and bob. With relay-only policy, which the
 // page insists on as a careful application does, the relay is the only way.
 async function dial(aliceConfiguration, bobConfiguration) {
+  await offer(aliceConfiguration, bobConfiguration);
+  await poll(() => [alice, bob].every((end) => end.channel.readyState === "open"));
+}
+
+// dialInVain answers what each end got once a server has failed both.
+async function dialInVain(aliceConfiguration, bobConfiguration) {
+  await offer(aliceConfiguration, bobConfiguration);
+  await poll(() => [alice, bob].every((end) => end.errors.length > 0));
+  return { alice: alice.gathered(), bob: bob.gathered() };
+}
+
+async function offer(aliceConfiguration, bobConfiguration) {
   alice = new End({ ...aliceConfiguration, iceTransportPolicy: "relay" });
   bob = new End({ ...bobConfiguration, iceTransportPolicy: "relay" });
   for (const [end, peer] of [[alice, bob], [bob, alice]]) {
     end.trickle = (candidate) => peer.described.then(() => peer.pc.addIceCandidate(candidate));
   }
   await negotiate();
-  await poll(() => [alice, bob].every((end) => end.channel.readyState === "open"));
 }
 
 async function negotiate() {
@@ -132,7 +143,7 @@ async function gather(configuration, type) {
   await end.describe();
   await poll(() => end.candidates.some((c) => c.includes(` typ ${type} `)) || end.errors.some((e) => e.errorCode < 700));
   end.pc.close();
-  return { candidates: end.candidates, errors: end.errors };
+  return end.gathered();
 }
 
 // tryPeer has alice try an address as if bob had named it, and answers the pair

@@ -47,6 +47,10 @@ class End {
     this.isDescribed();
   }
 
+  gathered() {
+    return { candidates: this.candidates, errors: this.errors };
+  }
+
   async stats() {
     return [...(await this.pc.getStats()).values()];
   }
@@ -56,7 +60,7 @@ class End {
     const stats = await this.stats();
     const byId = (id) => stats.find((s) => s.id === id);
     const pair = byId(stats.find((s) => s.type === "transport").selectedCandidatePairId);
-    const address = (c) => ({ type: c.candidateType, address: `${c.address}:${c.port}` });
-    return { ...pair, local: address(byId(pair.localCandidateId)), remote: address(byId(pair.remoteCandidateId)) };
+    const side = (c) => ({ type: c.candidateType, address: `${c.address}:${c.port}`, relayProtocol: c.relayProtocol });
+    return { ...pair, local: side(byId(pair.localCandidateId)), remote: side(byId(pair.remoteCandidateId)) };
   }
 }

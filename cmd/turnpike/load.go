@@ -1,0 +1,222 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+
+	"turnpike/auth"
+	"turnpike/pkg/certs"
+	"turnpike/pkg/config"
+	"turnpike/pkg/issuer"
+	"turnpike/pkg/netpolicy"
+	"turnpike/relay"
+	"turnpike/relay/stream"
+)
+
+// load reads a configuration and turns it into settings. Whatever is wrong with
+// it is told at once, with its place.
+func load(file string) (*config.Config, *settings, []config.Warning, error) {
+	c, warnings, err := config.Load(config.Options{Path: file, Environ: os.Environ()})
+	if err != nil {
+		return nil, nil, nil, badConfig{err}
+	}
+	l := loader{c: c}
+	s := l.settings()
+	if len(l.faults) > 0 {
+		l.faults.Sort()
+		return nil, nil, nil, badConfig{l.faults}
+	}
+	return c, s, warnings, nil
+}
+
+// loader makes settings of a configuration that is sound in itself, and gathers
+// what other parts find wrong with it.
+type loader struct {
+	c       *config.Config
+	faults  config.Faults
+	secrets []owned // so far
+}
+
+// owned is a secret and the path of whose it is.
+type owned struct {
+	path   string
+	secret auth.Secret
+}
+
+func (l *loader) fault(path, cure, format string, args ...any) {
+	l.faults = append(l.faults, l.c.Fault(path, fmt.Sprintf(format, args...), cure))
+}
+
+// wrong gathers an error whose words hold the cure as well.
+func (l *loader) wrong(path string, err error) {
+	if err != nil {
+		l.fault(path, "", "%v", err)
+	}
+}
+
+func (l *loader) settings() *settings {
+	c := l.c
+	s := &settings{
+		Realm: c.Realm, Listen: l.listeners(), Relays: l.relays(), STUN: c.STUNServers,
+		Streams: stream.Options{
+			MaxConns: c.Streams.MaxConnections, MaxConnsPerIP: c.Streams.MaxConnectionsPerIP,
+			MaxHandshakes: c.Streams.MaxHandshakes, Handshake: c.Streams.HandshakeTimeout,
+			FirstFrame: c.Streams.FirstMessageTimeout, FrameTime: c.Streams.MessageTimeout,
+			Authenticate: c.Streams.AuthenticationTimeout, Idle: c.Streams.IdleTimeout, Write: c.Streams.WriteTimeout,
+		},
+		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile),
+		MinTLS:      tls.VersionTLS12,
+		Keyring:     l.keyring(),
+		NonceKey:    l.nonceKey(),
+		Policy:      l.policy(),
+		Limits: limitSettings{
+			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+			RepliesPerSecond: float64(c.Limits.ChallengesPerSecond), RepliesBurst: c.Limits.ChallengesBurst,
+		},
+		Operator: endpoints(c.Operator.Listen),
+		Drain:    c.Drain.Timeout,
+	}
+	if c.TLS.MinVersion == "1.3" {
+		s.MinTLS = tls.VersionTLS13
+	}
+	s.Issuer = l.issuer(s)
+	l.ring(s)
+	return s
+}
+
+// ring checks what only the keyring and the issuer as a whole can tell.
+func (l *loader) ring(s *settings) {
+	if len(l.faults) > 0 {
+		return // they would be told twice
+	}
+	keyring, err := auth.NewKeyring(s.Keyring)
+	if err != nil {
+		l.wrong("credentials", err)
+		return
+	}
+	if len(s.Issuer.Listen) == 0 {
+		return
+	}
+	maker, err := auth.NewIssuer(keyring, rand.Reader)
+	if err != nil {
+		l.wrong("credentials.issuer_keys", err)
+		return
+	}
+	uris := s.Issuer.URIs
+	if len(uris) == 0 {
+		uris = []string{"turn:turn.example:3478?transport=udp"} // the real ones are made of checked parts
+	}
+	_, err = issuer.New(issuer.Options{Issuer: maker, Keys: s.Issuer.Keys, URIs: uris, Log: slog.New(slog.DiscardHandler)})
+	l.wrong("issuer", err)
+}
+
+// listeners names each address of this host for 0.0.0.0 and [::].
+func (l *loader) listeners() (all []relay.Listener) {
+	for i, c := range l.c.Listen {
+		one := relay.Listener{ProxyFrom: c.ProxyProtocolFrom}
+		for _, t := range c.Transports {
+			one.UDP = one.UDP || t == config.UDP
+			one.TCP = one.TCP || t == config.TCP
+			one.TLS = one.TLS || t == config.TLSOverTCP
+		}
+		addrs := []netip.Addr{c.Address.Addr()}
+		if c.Address.Addr().IsUnspecified() {
+			var err error
+			if addrs, err = familyOf(c.Address.Addr()); err != nil {
+				l.wrong(fmt.Sprintf("listen[%d].address", i), err)
+			} else if len(addrs) == 0 {
+				l.fault(fmt.Sprintf("listen[%d].address", i), "name an address of the other family, or take the entry out",
+					"this host has no address for %s", c.Address.Addr())
+			}
+		}
+		for _, addr := range addrs {
+			one.Addr = netip.AddrPortFrom(addr, c.Address.Port())
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// familyOf are this host's addresses of the family of any that can be named
+// without a zone.
+func familyOf(any netip.Addr) (addrs []netip.Addr, err error) {
+	hosts, _, err := hostAddrs()
+	for _, addr := range hosts {
+		if addr.Is4() == any.Is4() && !addr.IsLinkLocalUnicast() {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs, err
+}
+
+func (l *loader) certificate(path, certFile, keyFile string) *certs.Certificate {
+	if certFile == "" {
+		return nil
+	}
+	c, err := certs.Load(certFile, keyFile)
+	var faults certs.Faults
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			if f.File == keyFile {
+				path = strings.Replace(path, "certificate_file", "key_file", 1)
+			}
+			l.fault(path, f.Cure, "%s: %s", f.File, f.Reason)
+		}
+		return nil
+	}
+	l.wrong(path, err)
+	return c
+}
+
+// policy checks each line by itself, so that a fault names its line.
+func (l *loader) policy() policySettings {
+	c := l.c.Policy
+	p := policySettings{Allow: c.Allow, Deny: c.Deny}
+	if c.Mode == config.AllowList {
+		p.Mode = netpolicy.AllowList
+	}
+	for i, line := range c.Allow {
+		l.line(fmt.Sprintf("policy.allow[%d]", i), netpolicy.Options{Allow: []netip.Prefix{line}})
+	}
+	for i, line := range c.Deny {
+		l.line(fmt.Sprintf("policy.deny[%d]", i), netpolicy.Options{Deny: []netip.Prefix{line}})
+	}
+	return p
+}
+
+// line judges a list of one line. The words begin with its place in that list,
+// which is not the one in the file.
+func (l *loader) line(path string, o netpolicy.Options) {
+	if _, err := netpolicy.New(o); err != nil {
+		_, words, _ := strings.Cut(err.Error(), "[0] ")
+		l.fault(path, "", "%s", words)
+	}
+}
+
+func (l *loader) issuer(s *settings) issuerSettings {
+	c := l.c.Issuer
+	o := issuerSettings{
+		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs,
+		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile),
+	}
+	if o.Certificate == nil {
+		o.Certificate = s.Certificate
+	}
+	for _, k := range c.APIKeys {
+		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL})
+	}
+	return o
+}
+
+func endpoints(list []config.Endpoint) (all []endpoint) {
+	for _, e := range list {
+		all = append(all, endpoint{network: e.Network(), address: e.Address()})
+	}
+	return all
+}

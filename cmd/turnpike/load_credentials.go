@@ -1,0 +1,71 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+
+	"turnpike/auth"
+	"turnpike/pkg/config"
+)
+
+func (l *loader) keyring() auth.Options {
+	c := l.c.Credentials
+	o := auth.Options{Issue: c.IssueWith}
+	for i, k := range c.IssuerKeys {
+		path := fmt.Sprintf("credentials.issuer_keys[%d]", i)
+		secret := l.secret(path, k.Secret, k.SecretFile, func(text string) (auth.Secret, error) {
+			if _, err := auth.ParseSecret(text); err != nil {
+				return auth.Secret{}, err
+			}
+			return auth.NewSecret([]byte(text)) // as for ParseSecret, but longer
+		})
+		o.Keys = append(o.Keys, auth.Key{ID: k.ID, Secret: secret})
+	}
+	for i, s := range c.SharedSecrets {
+		path := fmt.Sprintf("credentials.shared_secrets[%d]", i)
+		secret := l.secret(path, s.Secret, s.SecretFile, auth.ParseSecret)
+		o.Shared = append(o.Shared, auth.Shared{ID: s.ID, Tenant: s.Tenant, Role: s.Role, Secret: secret})
+	}
+	for _, r := range l.c.Roles {
+		o.Roles = append(o.Roles, auth.Role{
+			Name: r.ID, TTL: r.CredentialTTL, MaxTTL: r.MaxCredentialTTL, MaxSession: r.MaxSession, Idle: r.Idle,
+			Allocations: r.Allocations, SessionBits: r.SessionBitRate, UserBits: r.UserBitRate, BytesPerDay: r.BytesPerDay,
+			RelayOnly: r.RelayOnly,
+		})
+	}
+	return o
+}
+
+// secret parses one and sees that nobody else has it.
+func (l *loader) secret(path string, text config.Secret, file string, parse func(string) (auth.Secret, error)) auth.Secret {
+	at := path + ".secret"
+	if file != "" {
+		at = path + ".secret_file"
+	}
+	s, err := parse(text.Text())
+	if err != nil {
+		l.wrong(at, err)
+		return s
+	}
+	same := slices.IndexFunc(l.secrets, func(o owned) bool { return o.secret.Equal(s) })
+	if same >= 0 {
+		l.fault(at, "generate a new one: openssl rand -base64 32",
+			"is the same secret as that of %s; whoever holds one could sign for the other", l.secrets[same].path)
+	}
+	l.secrets = append(l.secrets, owned{path, s})
+	return s
+}
+
+func (l *loader) nonceKey() []byte {
+	if l.c.Credentials.NonceKeyFile == "" {
+		key := make([]byte, 32)
+		rand.Read(key) // never fails
+		return key
+	}
+	key := []byte(l.c.Credentials.NonceKey.Text())
+	if _, err := auth.NewSecret(key); err != nil {
+		l.wrong("credentials.nonce_key_file", err)
+	}
+	return key
+}

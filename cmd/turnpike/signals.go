@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// signals is what the supervisor, or a person at the terminal, asks of a
+// running server.
+type signals struct {
+	// ended ends at the second SIGTERM or SIGINT: whatever still runs ends now.
+	// A third one ends the process on the spot.
+	ended context.Context
+	// drain is closed by the first.
+	drain chan struct{}
+	// reload has a value for each SIGHUP.
+	reload chan struct{}
+}
+
+// catchSignals takes signals until stop is called. At a terminal SIGHUP means
+// that it was closed, and ends the process as it always does.
+func catchSignals(ctx context.Context) (s *signals, stop func()) {
+	raw := make(chan os.Signal, 8)
+	signal.Notify(raw, os.Interrupt, syscall.SIGTERM)
+	if !isTerminal(os.Stdin) || isNull(os.Stdin) {
+		signal.Notify(raw, syscall.SIGHUP)
+	}
+	ended, end := context.WithCancel(ctx)
+	s = &signals{ended: ended, drain: make(chan struct{}), reload: make(chan struct{}, 1)}
+	go s.run(raw, end)
+	return s, func() {
+		signal.Stop(raw)
+		end()
+	}
+}
+
+func (s *signals) run(raw <-chan os.Signal, end func()) {
+	draining := false
+	for {
+		select {
+		case <-s.ended.Done():
+			return
+		case sig := <-raw:
+			switch {
+			case sig == syscall.SIGHUP:
+				select {
+				case s.reload <- struct{}{}:
+				default: // one is waiting, and it will read what is there then
+				}
+			case draining:
+				signal.Reset(os.Interrupt, syscall.SIGTERM)
+				end()
+				return
+			default:
+				draining = true
+				close(s.drain)
+			}
+		}
+	}
+}
+
+// isNull tells the null device, which service managers give for stdin, from the
+// other character devices.
+func isNull(f *os.File) bool {
+	info, err := f.Stat()
+	null, missing := os.Stat(os.DevNull)
+	if err != nil || missing != nil {
+		return false
+	}
+	a, _ := info.Sys().(*syscall.Stat_t)
+	b, _ := null.Sys().(*syscall.Stat_t)
+	return a != nil && b != nil && a.Rdev == b.Rdev
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// defaultRole is the role of whoever names none.
+const defaultRole = "default"
+
+// checkCredentials leaves the strength of secrets to whoever uses them.
+func (l *loader) checkCredentials(c *Config) {
+	k := &c.Credentials
+	ids := map[string]string{} // of both lists: records name them
+	for i, key := range k.IssuerKeys {
+		l.checkID(under(entry("credentials.issuer_keys", i), "id"), key.ID, ids)
+	}
+	for i, s := range k.SharedSecrets {
+		path := entry("credentials.shared_secrets", i)
+		l.checkID(under(path, "id"), s.ID, ids)
+		l.checkTenant(under(path, "tenant"), s.Tenant)
+		l.checkRole(under(path, "role"), s.Role, c.Roles)
+	}
+	if len(k.SharedSecrets) > maxShared {
+		l.judge("credentials.shared_secrets", fmt.Sprintf("has %d entries", len(k.SharedSecrets)),
+			fmt.Sprintf("keep %d or fewer, as each is tried for every wrong password", maxShared))
+	}
+	if len(k.IssuerKeys)+len(k.SharedSecrets) == 0 {
+		l.judge("credentials", "has neither an issuer key nor a shared secret, so that nobody could authenticate",
+			"give one of issuer_keys or shared_secrets")
+	}
+	l.checkIssueWith(k)
+}
+
+func (l *loader) checkIssueWith(k *Credentials) {
+	const path = "credentials.issue_with"
+	switch {
+	case k.IssueWith == "" && len(k.IssuerKeys) > 1:
+		l.judge(path, fmt.Sprintf("is missing, and there are %d issuer keys", len(k.IssuerKeys)), "name the id of the newest")
+	case k.IssueWith != "" && !slices.ContainsFunc(k.IssuerKeys, func(i IssuerKey) bool { return i.ID == k.IssueWith }):
+		var ids []string
+		for _, key := range k.IssuerKeys {
+			ids = append(ids, key.ID)
+		}
+		l.judge(path, "is "+clip(k.IssueWith)+", and no issuer key has that id", "name one of issuer_keys"+suggestion(k.IssueWith, ids),
+			"credentials.issuer_keys")
+	}
+}
+
+func (l *loader) checkTenant(path, tenant string) {
+	if tenant != "" && !isName(tenant) {
+		l.judge(path, "is "+clip(tenant), fmt.Sprintf("give up to %d of A-Z a-z 0-9 _ -", maxName))
+	}
+}
+
+func (l *loader) checkRole(path, role string, roles []Role) {
+	var ids []string
+	for _, r := range roles {
+		ids = append(ids, r.ID)
+	}
+	if !slices.Contains(ids, role) {
+		l.judge(path, "is "+clip(role)+", and there is no such role", "add it to roles, or name one of "+strings.Join(ids, ", ")+suggestion(role, ids), "roles")
+	}
+}
+
+func (l *loader) checkIssuer(c *Config) {
+	i := &c.Issuer
+	if len(i.Listen) > 0 && len(i.APIKeys) == 0 {
+		l.judge("issuer.listen", "is given, and there are no API keys, so that nobody could ask", "give issuer.api_keys, or issuer.listen: []", "issuer.api_keys")
+	}
+	if len(i.APIKeys) > 0 && len(c.Credentials.IssuerKeys) == 0 {
+		l.judge("issuer.api_keys", "is given, and there are no issuer keys to sign with", "give credentials.issuer_keys", "credentials.issuer_keys")
+	}
+	plain := i.CertificateFile == "" && c.TLS.CertificateFile == ""
+	for n, e := range i.Listen {
+		if plain && e.TCP.IsValid() && !e.IsLoopback() {
+			l.judge(entry("issuer.listen", n), "is "+e.String()+", and without a certificate API keys and passwords would cross the network in the clear",
+				"give issuer.certificate_file and issuer.key_file, or listen on a loopback address or a unix socket",
+				"issuer.certificate_file", "tls")
+		}
+	}
+	if host := i.PublicHost; host != "" && !isHost(host) {
+		l.judge("issuer.public_host", "is "+clip(host), "give a host name or an IP address, without a port")
+	}
+	if len(i.URIs) > maxURIs {
+		l.judge("issuer.uris", fmt.Sprintf("has %d entries", len(i.URIs)), fmt.Sprintf("keep %d or fewer, as a client tries each", maxURIs))
+	}
+	for n, uri := range i.URIs {
+		if !isTURN(uri) {
+			l.judge(entry("issuer.uris", n), "is "+clip(uri), "write turn:HOST:PORT?transport=udp or tcp, or turns:HOST:PORT?transport=tcp")
+		}
+	}
+	l.checkAPIKeys(c)
+}
+
+func (l *loader) checkAPIKeys(c *Config) {
+	ids := map[string]string{}
+	for i, key := range c.Issuer.APIKeys {
+		path := entry("issuer.api_keys", i)
+		l.checkID(under(path, "id"), key.ID, ids)
+		l.checkTenant(under(path, "tenant"), key.Tenant)
+		checkUnique(l, under(path, "roles"), key.Roles)
+		for j, role := range key.Roles {
+			l.checkRole(entry(under(path, "roles"), j), role, c.Roles)
+		}
+		if len(key.Roles) == 0 {
+			l.checkRole(under(path, "roles"), defaultRole, c.Roles)
+		}
+		if key.MaxTTL%time.Second != 0 {
+			l.judge(under(path, "max_ttl"), "is "+short(int64(key.MaxTTL)), "give whole seconds")
+		}
+	}
+}
+
+func isHost(s string) bool {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Zone() == "" && !addr.IsUnspecified() && !addr.IsMulticast()
+	}
+	return isHostName(s)
+}
+
+// isTURN takes URIs that leave nothing to a client's defaults: clients differ
+// on the port of turns and on the transport (RFC 7065).
+func isTURN(uri string) bool {
+	scheme, rest, _ := strings.Cut(uri, ":")
+	address, transport, _ := strings.Cut(rest, "?transport=")
+	fits := scheme == "turn" && transport == "udp" || (scheme == "turn" || scheme == "turns") && transport == "tcp"
+	return fits && isHostPort(address)
+}

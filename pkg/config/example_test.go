@@ -1,0 +1,210 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+var update = flag.Bool("update", false, "write schema.json anew")
+
+const exampleFile = "../../config.example.yaml"
+
+func example(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(exampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestExampleChangesNothing: the example with its one secret in place is what
+// is in force without it.
+func TestExampleChangesNothing(t *testing.T) {
+	b := newBed(t)
+	b.put("issuer-k1.key", key, 0o600)
+	got := effective(t, b.mustLoad(example(t)))
+	want := effective(t, b.mustLoad("version: 1\ncredentials: {issuer_keys: [{id: k1, secret_file: issuer-k1.key}]}\n"))
+	if !bytes.Equal(got, want) {
+		t.Errorf("the example is\n%s\nthe defaults are\n%s", got, want)
+	}
+}
+
+var (
+	commentedKey  = regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .* # .*(?:live|restart))$`)
+	commentedList = regexp.MustCompile(`(?m)^( *)#(  .* # .*(?:live|restart))$`)
+	emptyAbove    = regexp.MustCompile(`: \[\]( +# [^\n]*\n +- )`)
+)
+
+// wholeExample is the example with the keys that are commented out in it.
+func wholeExample(t *testing.T) string {
+	text := commentedKey.ReplaceAllString(example(t), "$1$2")
+	text = commentedList.ReplaceAllString(text, "$1 $2")
+	text = emptyAbove.ReplaceAllString(text, ":  $1")
+	return strings.Replace(text, "sha256:...", "sha256:"+hash, 1)
+}
+
+// TestExampleHasEveryKey with its default, its unit, and when it applies.
+func TestExampleHasEveryKey(t *testing.T) {
+	text := wholeExample(t)
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatalf("%v\nin\n%s", err, text)
+	}
+	compareExample(t, doc.Content[0], top, "", strings.Split(text, "\n"))
+}
+
+func compareExample(t *testing.T, n *yaml.Node, s *shape, path string, lines []string) {
+	var got, want []string
+	for i := 0; i < len(n.Content); i += 2 {
+		got = append(got, n.Content[i].Value)
+	}
+	for _, f := range s.fields {
+		want = append(want, f.name)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: the keys are %v, want %v", path, got, want)
+		return
+	}
+	for i, f := range s.fields {
+		key, value, at := n.Content[2*i], n.Content[2*i+1], under(path, f.name)
+		if f.kind == section {
+			compareExample(t, value, f, at, lines)
+			continue
+		}
+		_, comment, _ := strings.Cut(lines[key.Line-1], " # ")
+		if f.apply != "live" && f.apply != "restart" || comment != f.apply && !strings.HasSuffix(comment, "; "+f.apply) {
+			t.Errorf("%s: the comment is %q, and ends with when it applies: %q", at, comment, f.apply)
+		}
+		if !strings.HasPrefix(comment, f.unit) {
+			t.Errorf("%s: the comment is %q, and begins with the unit: %q", at, comment, f.unit)
+		}
+		if f.kind == entryList {
+			compareExample(t, value.Content[0], f, entry(at, 0), lines)
+		}
+		compareDefault(t, value, s, f, at)
+	}
+}
+
+// compareDefault checks the value of a key. What has no default, and the
+// entries of lists that are empty by default, are examples.
+func compareDefault(t *testing.T, value *yaml.Node, s, f *shape, path string) {
+	if f.required || f.kind == entryList && f.def == "[]" || s.kind == entryList && s.def == "[]" && f.name == "secret_file" {
+		return
+	}
+	l := newLoader(Options{})
+	got, _ := l.readValue(value, f, path)
+	if len(l.faults) > 0 || !reflect.DeepEqual(got, f.defaultValue()) {
+		t.Errorf("%s is %v (%v), want the default %v", path, got, l.faults, f.defaultValue())
+	}
+}
+
+var schemaLine = regexp.MustCompile(`^# yaml-language-server: \$schema=(\S+)\n`)
+
+func TestExampleNamesItsSchema(t *testing.T) {
+	schema, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := schemaLine.FindStringSubmatch(example(t))
+	if found == nil {
+		t.Fatal("the first line of the example names no schema")
+	}
+	path := "../../" + found[1]
+	if *update {
+		if err := os.WriteFile(path, schema, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stored, err := os.ReadFile(path); err != nil || !bytes.Equal(stored, schema) {
+		t.Errorf("%s is not what Schema gives (%v): go test ./pkg/config -run %s -update", found[1], err, t.Name())
+	}
+}
+
+func TestSchema(t *testing.T) {
+	text, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft7) // so that the schema has to say that it is of 2020-12
+	if err := c.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, file := range map[string]string{"example": example(t), "whole example": wholeExample(t), "every kind": everyKind, "least": "version: 1\n" + shared} {
+		if err := schema.Validate(asJSON(t, file)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, file := range []string{
+		"realm: x", "version: 2", "version: 1\nx: 1", "version: 1\nlog: {x: 1}", "version: 1\nroles: [{id: a, x: 1}]", "version: 1\nroles: [{}]",
+		"version: 1\nrealm: 5", "version: 1\nlog: {level: loud}", "version: 1\nlisten: [{transports: [dtls]}]", "version: 1\ndrain: {timeout: 60}",
+		"version: 1\ndrain: {timeout: 1d}", "version: 1\nrelay: {min_port: 1}", "version: 1\nrelay: {max_port: 65536}", "version: 1\npolicy: {deny: [10.0.0.0]}",
+		"version: 1\npolicy: []", "version: 1\nissuer: {api_keys: [{id: a, hash: tk_a}]}", "version: 1\nlisten: [{address: 192.0.2.1}]",
+	} {
+		if schema.Validate(asJSON(t, file)) == nil {
+			t.Errorf("the schema lets pass\n%s", file)
+		}
+	}
+}
+
+// TestSchemaDescribesEveryKey: the text is the field's comment.
+func TestSchemaDescribesEveryKey(t *testing.T) {
+	comments, err := fieldComments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var check func(s *shape, t reflect.Type)
+	check = func(s *shape, in reflect.Type) {
+		for _, f := range s.fields {
+			comment, _ := json.Marshal(comments[in.Name()+"."+in.Field(f.field).Name])
+			if len(comment) <= 2 || !strings.Contains(string(text), `"description": `+string(comment)) {
+				t.Errorf("%s.%s has no description", in.Name(), f.name)
+			}
+			if f.fields != nil {
+				check(f, f.typ)
+			}
+		}
+	}
+	check(top, top.typ)
+}
+
+// asJSON is a YAML file as a validator of JSON Schema wants it.
+func asJSON(t *testing.T, file string) any {
+	t.Helper()
+	var doc any
+	if err := yaml.Unmarshal([]byte(file), &doc); err != nil {
+		t.Fatalf("%v\nin\n%s", err, file)
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(fmt.Errorf("%w in\n%s", err, file))
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+)
+
+// Options say what to load.
+type Options struct {
+	Path    string   // of the file
+	Environ []string // KEY=value, as os.Environ gives it
+}
+
+// Load reads the file and lays the environment over it. An error is [Faults],
+// with everything that is wrong.
+func Load(o Options) (*Config, []Warning, error) {
+	l := newLoader(o)
+	if data := l.readConfig(); data != nil {
+		return l.load(data)
+	}
+	return nil, nil, l.faults
+}
+
+// loader is one Load under way.
+type loader struct {
+	origin
+	dir         string // of the file, absolute
+	credentials string // systemd's LoadCredential; may be empty
+	env         map[string]string
+	exposed     bool // anybody may read the file
+
+	faults   Faults
+	warnings []Warning
+	bad      map[string]bool // paths with a fault found while reading
+}
+
+func newLoader(o Options) *loader {
+	l := &loader{origin: origin{file: o.Path, places: map[string]place{}}, env: map[string]string{}, bad: map[string]bool{}}
+	for _, pair := range o.Environ {
+		name, value, _ := strings.Cut(pair, "=")
+		l.env[name] = value
+	}
+	l.credentials = l.env["CREDENTIALS_DIRECTORY"]
+	return l
+}
+
+// load is everything after the file has been read. The text is parsed once:
+// viper gets the values of that parse, so that no second reader of YAML can
+// come to another opinion.
+func (l *loader) load(data []byte) (*Config, []Warning, error) {
+	root := l.parse(data)
+	if root == nil {
+		return nil, nil, l.faults
+	}
+	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter)) // dots occur in names
+	setDefaults(v, top, "")
+	if err := v.MergeConfigMap(l.readSection(root, top, "")); err != nil {
+		l.fault("", err.Error(), "")
+	}
+	if roles, _ := v.Get("roles").([]any); len(roles) == 0 {
+		v.Set("roles", top.lookUp("roles").defaultValue())
+	}
+	l.readEnvironment(v)
+
+	c := new(Config)
+	if err := v.UnmarshalExact(c, strict); err != nil {
+		l.fault("", err.Error(), "")
+	}
+	c.origin = l.origin
+	l.complete(c)
+	l.check(c)
+	if len(l.faults) > 0 {
+		l.faults.Sort()
+		return nil, l.warnings, l.faults
+	}
+	return c, l.warnings, nil
+}
+
+const delimiter = "::"
+
+// strict takes the values as they are: they have been parsed before.
+func strict(d *mapstructure.DecoderConfig) {
+	d.TagName, d.WeaklyTypedInput, d.DecodeHook = "yaml", false, nil
+}
+
+// setDefaults gives viper the defaults of all keys that are not in entries.
+func setDefaults(v *viper.Viper, s *shape, key string) {
+	for _, f := range s.fields {
+		name := viperKey(key, f.name)
+		if f.kind == section {
+			setDefaults(v, f, name)
+		} else if !f.required {
+			v.SetDefault(name, f.defaultValue())
+		}
+	}
+}
+
+func viperKey(key, name string) string {
+	if key == "" {
+		return name
+	}
+	return key + delimiter + name
+}
+
+// complete does what reading a value alone can't: it reads the files of secrets
+// and settles defaults that depend on other keys.
+func (l *loader) complete(c *Config) {
+	if _, set := l.places["issuer.listen"]; !set && len(c.Issuer.APIKeys) == 0 {
+		c.Issuer.Listen = nil
+	}
+	for i := range c.Credentials.IssuerKeys {
+		k := &c.Credentials.IssuerKeys[i]
+		l.completeSecret(entry("credentials.issuer_keys", i), &k.Secret, &k.SecretFile)
+	}
+	for i := range c.Credentials.SharedSecrets {
+		s := &c.Credentials.SharedSecrets[i]
+		l.completeSecret(entry("credentials.shared_secrets", i), &s.Secret, &s.SecretFile)
+	}
+	l.completeNonceKey(&c.Credentials)
+	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
+	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
+}
+
+// fault is one found while reading the value at path. What depends on that
+// value is not judged any more.
+func (l *loader) fault(path, reason, cure string) {
+	l.bad[path] = true
+	l.faults = append(l.faults, l.Fault(path, reason, cure))
+}
+
+// judge is a fault of a value that was read, or of several together: it says
+// nothing where one of them could not be read.
+func (l *loader) judge(path, reason, cure string, others ...string) {
+	for _, p := range append(others, path) {
+		if l.isBad(p) {
+			return
+		}
+	}
+	l.faults = append(l.faults, l.Fault(path, reason, cure))
+}
+
+func (l *loader) warn(path, reason, cure string) {
+	l.warnings = append(l.warnings, Warning(l.Fault(path, reason, cure)))
+}
+
+// isBad reports whether there is a fault at path, above it or below it.
+func (l *loader) isBad(path string) bool {
+	if l.bad[""] { // the file is no section
+		return true
+	}
+	for p := path; p != ""; p = above(p) {
+		if l.bad[p] {
+			return true
+		}
+	}
+	for p := range l.bad {
+		if rest, below := strings.CutPrefix(p, path); below && strings.IndexAny(rest, ".[") == 0 {
+			return true
+		}
+	}
+	return false
+}

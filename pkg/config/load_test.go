@@ -1,0 +1,203 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaults(t *testing.T) {
+	c := newBed(t).mustLoad("version: 1\n" + shared)
+	c.origin, c.Credentials = origin{}, Credentials{}
+	want := &Config{
+		Version: 1,
+		Realm:   "turnpike",
+		Listen: []Listener{{Address: netip.MustParseAddrPort("0.0.0.0:3478"), Transports: []Transport{UDP, TCP},
+			ProxyProtocolFrom: []netip.Prefix{}}},
+		STUNServers: []string{},
+		Relay:       Relay{Addresses: []RelayAddress{{}}, MinPort: 49152, MaxPort: 65535},
+		TLS:         TLS{MinVersion: "1.2"},
+		Streams: Streams{MaxConnections: 10000, MaxConnectionsPerIP: 256, MaxHandshakes: 64,
+			HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 10 * time.Second, MessageTimeout: 10 * time.Second,
+			AuthenticationTimeout: 30 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 10 * time.Second},
+		Roles: []Role{{ID: "default", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6,
+			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}},
+		Issuer:   Issuer{URIs: []string{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
+		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
+		Policy:   Policy{Mode: Public, Allow: []netip.Prefix{}, Deny: []netip.Prefix{}},
+		Limits:   Limits{Permissions: 64, Channels: 64, ChallengesPerSecond: 50, ChallengesBurst: 200},
+		Drain:    Drain{Timeout: time.Hour},
+		Log:      Log{Level: "info", Format: "auto"},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+// everyKind has a value of every kind that is not its default.
+const everyKind = `version: 1
+realm: example.org
+listen:
+  - address: 192.0.2.1:443
+    transports: [tcp]
+    proxy_protocol_from: [10.1.0.0/16, "2001:db8::/32"]
+  - address: "[::]:3478"
+public_ip: 198.51.100.7
+stun_servers: ["stun.example.org:3478", "[2001:db8::1]:3478"]
+relay:
+  addresses: [{bind: 192.0.2.1, public: 198.51.100.8}, {}]
+  min_port: 50000
+streams: {idle_timeout: 1m30s}
+credentials:
+  issuer_keys: [{id: k1, secret: ` + key + `}, {id: k2, secret: ` + key + `2}]
+  issue_with: k2
+  shared_secrets: [{id: app, tenant: acme, role: guest, secret: ` + key + `3}]
+roles: [{id: default, relay_only: true}, {id: guest, bytes_per_day: 5}]
+issuer:
+  listen: ["unix:/run/turnpike/issuer.sock", "[::1]:3480"]
+  public_host: turn.example.org
+  uris: ["turn:turn.example.org:3478?transport=udp", "turns:[2001:db8::1]:443?transport=tcp"]
+  api_keys: [{id: web, hash: "sha256:` + hash + `", tenant: acme, roles: [guest, default], max_ttl: 1h}]
+operator: {listen: []}
+policy: {mode: allowlist, allow: [10.0.0.0/8], deny: [10.9.0.0/16]}
+drain: {timeout: 0s}
+log: {level: debug}
+`
+
+const hash = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
+
+func TestEveryKindOfValue(t *testing.T) {
+	c := newBed(t).mustLoad(everyKind)
+	guest := Role{ID: "guest", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, BytesPerDay: 5,
+		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}
+	for _, tt := range []struct {
+		name      string
+		got, want any
+	}{
+		{"listen[0].address", c.Listen[0].Address, netip.MustParseAddrPort("192.0.2.1:443")},
+		{"listen[0].proxy_protocol_from", c.Listen[0].ProxyProtocolFrom,
+			[]netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("2001:db8::/32")}},
+		{"listen[1]", c.Listen[1], Listener{netip.MustParseAddrPort("[::]:3478"), []Transport{UDP, TCP}, []netip.Prefix{}}},
+		{"public_ip", c.PublicIP.Addr, netip.MustParseAddr("198.51.100.7")},
+		{"stun_servers", c.STUNServers, []string{"stun.example.org:3478", "[2001:db8::1]:3478"}},
+		{"relay.addresses", c.Relay.Addresses, []RelayAddress{
+			{AutoAddr{netip.MustParseAddr("192.0.2.1")}, netip.MustParseAddr("198.51.100.8")}, {}}},
+		{"relay.addresses[1] is auto", c.Relay.Addresses[1].Bind.IsAuto(), true},
+		{"relay.min_port", c.Relay.MinPort, uint16(50000)},
+		{"relay.max_port", c.Relay.MaxPort, uint16(65535)},
+		{"streams.idle_timeout", c.Streams.IdleTimeout, 90 * time.Second},
+		{"issuer_keys[1]", c.Credentials.IssuerKeys[1].Secret.Text(), key + "2"},
+		{"shared_secrets[0]", c.Credentials.SharedSecrets[0].Secret.Text(), key + "3"},
+		{"roles[0]", c.Roles[0].RelayOnly, true},
+		{"roles[1]", c.Roles[1], guest},
+		{"issuer.listen", c.Issuer.Listen, []Endpoint{{Unix: "/run/turnpike/issuer.sock"}, {TCP: netip.MustParseAddrPort("[::1]:3480")}}},
+		{"issuer.listen[0]", c.Issuer.Listen[0].Network() + " " + c.Issuer.Listen[0].Address(), "unix /run/turnpike/issuer.sock"},
+		{"issuer.listen[1]", c.Issuer.Listen[1].Network() + " " + c.Issuer.Listen[1].Address(), "tcp6 [::1]:3480"},
+		{"api_keys[0].hash", c.Issuer.APIKeys[0].Hash.String(), "sha256:" + hash},
+		{"api_keys[0].roles", c.Issuer.APIKeys[0].Roles, []string{"guest", "default"}},
+		{"api_keys[0].max_ttl", c.Issuer.APIKeys[0].MaxTTL, time.Hour},
+		{"operator.listen", c.Operator.Listen, []Endpoint{}},
+		{"policy", c.Policy, Policy{AllowList, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}}},
+		{"drain.timeout", c.Drain.Timeout, time.Duration(0)},
+		{"log", c.Log, Log{"debug", "auto"}},
+	} {
+		if !reflect.DeepEqual(tt.got, tt.want) {
+			t.Errorf("%s is %+v, want %+v", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestNoRolesIsTheDefaultRole(t *testing.T) {
+	c := newBed(t).mustLoad("version: 1\nroles: []\n" + shared)
+	if len(c.Roles) != 1 || c.Roles[0].ID != "default" || c.Roles[0].MaxSession != 24*time.Hour {
+		t.Errorf("roles are %+v", c.Roles)
+	}
+}
+
+// TestEverythingAtOnce has faults of every stage in one file: of reading, of
+// the environment, of other files and of values together. None hides another,
+// and none is followed by others that come of it.
+func TestEverythingAtOnce(t *testing.T) {
+	b := newBed(t)
+	b.environ = []string{"TURNPIKE_LIMITS__CHANNELS=none", "TURNPIKE_LOG__LEVL=info"}
+	got := b.faults(`version: 1
+realm: ""
+listen:
+  - address: 192.0.2.1
+    transports: [tls]
+  - address: 192.0.2.1:3478
+    colour: green
+relay: {min_port: 70000, max_port: 2000}
+credentials:
+  shared_secrets:
+    - {id: app, secret_file: missing}
+    - {id: app, role: nobody, secret: ` + key + `}
+    - app
+policy: {allow: [10.0.0.0/8, 10.0.0.1], deny: all}
+`)
+	want := `t.yaml:2:8: realm: is empty; give text
+t.yaml:4:14: listen[0].address: is "192.0.2.1", no address with a port; write IP:PORT, such as 0.0.0.0:3478 or "[::]:3478"
+t.yaml:5:5: listen[0].transports: has tls, and there is no certificate; give tls.certificate_file and tls.key_file, or take tls away
+t.yaml:7:5: listen[1].colour: is not a key; the keys here are address, transports, proxy_protocol_from
+t.yaml:8:19: relay.min_port: is "70000", out of range; give a whole number from 1024 to 65535
+t.yaml:11:30: credentials.shared_secrets[0].secret_file: missing can't be read: no such file or directory; give a file that this user may read
+t.yaml:12:12: credentials.shared_secrets[1].id: is "app", as credentials.shared_secrets[0].id is; give each its own id
+t.yaml:12:23: credentials.shared_secrets[1].role: is "nobody", and there is no such role; add it to roles, or name one of default
+t.yaml:13:7: credentials.shared_secrets[2]: is a text, not a section; put its keys below it, indented, each with a colon
+t.yaml:14:30: policy.allow[1]: is "10.0.0.1", an address without a length; write 10.0.0.1/32 for the one address
+t.yaml:14:47: policy.deny: is a text, not a list; write a list: [a, b], or a line with a dash for each entry, or [] for none
+TURNPIKE_LIMITS__CHANNELS: limits.channels: is "none", no whole number in digits; give a whole number from 1 to 4096
+TURNPIKE_LOG__LEVL: sets no key; did you mean TURNPIKE_LOG__LEVEL?`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	b := newBed(t)
+	c, warnings, err := b.load("version: 1\nrealm: turnpike.example.org\noperator:\n  listen: [\"127.0.0.1:1\", \"0.0.0.0:3481\", \"unix:/run/x\"]\n" + shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range warnings {
+		got = append(got, strings.TrimPrefix(w.String(), b.dir+"/"))
+	}
+	want := []string{
+		"t.yaml:2:8: realm: has 20 characters, so that answers to forged requests are more than 2.4 times as long as those; use 12 or fewer",
+		"t.yaml:4:27: operator.listen[1]: is 0.0.0.0:3481: health and metrics without a password, for everybody who can reach it; " +
+			"listen on a loopback address or a unix socket, or let a firewall choose who may connect",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if len(c.Operator.Listen) != 3 {
+		t.Error("a warning changed the configuration")
+	}
+}
+
+// TestFaultsOfTheCaller: whoever finds a fault later says it in the same form.
+func TestFaultsOfTheCaller(t *testing.T) {
+	b := newBed(t)
+	b.environ = []string{"TURNPIKE_REALM=x", "TURNPIKE_POLICY__ALLOW=10.0.0.0/8,10.1.0.0/16"}
+	c := b.mustLoad("version: 1\nrelay:\n  min_port: 50000\npolicy: {allow: [192.168.0.0/16]}\n" + shared)
+	for path, want := range map[string]string{
+		"relay.min_port":                         "t.yaml:3:13: relay.min_port: r; c",
+		"relay.max_port":                         "t.yaml:2:1: relay.max_port: r; c", // not given: its section
+		"drain.timeout":                          "t.yaml:1:1: drain.timeout: r; c",
+		"credentials.shared_secrets[0].id":       "t.yaml:5:37: credentials.shared_secrets[0].id: r; c",
+		"credentials.shared_secrets[0].secret_x": "t.yaml:5:32: credentials.shared_secrets[0].secret_x: r; c",
+		"realm":                                  "TURNPIKE_REALM: realm: r; c",
+		"policy.allow[0]":                        "TURNPIKE_POLICY__ALLOW: policy.allow[0]: r; c",
+		"policy.allow[1]":                        "TURNPIKE_POLICY__ALLOW: policy.allow[1]: r; c",
+	} {
+		if got := strings.TrimPrefix(c.Fault(path, "r", "c").Error(), b.dir+"/"); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if file, line, column := c.At("relay"); file != b.dir+"/t.yaml" || line != 2 || column != 1 {
+		t.Errorf("relay is at %s:%d:%d", file, line, column)
+	}
+}

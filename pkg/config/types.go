@@ -1,0 +1,269 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// The comment of a field is its description in the JSON Schema too, and its
+// tags are the only place of its default (as it would stand in the file), its
+// bounds, its unit and whether a change of it takes a restart. A field without
+// a default has to be given. A section applies as its fields do.
+
+// Config is everything that a configuration file says, with the defaults filled
+// in and the secrets read. It does not change after Load.
+type Config struct {
+	// The version of this format.
+	Version int `yaml:"version" min:"1" max:"1" apply:"restart"`
+	// What clients are told to authenticate for (RFC 8489 §14.9): 1 to 127
+	// characters of printable ASCII, no quote and no backslash. More than 12
+	// make the answer to an unknown client longer than 2.4 times its request.
+	Realm string `yaml:"realm" default:"turnpike" unit:"text" apply:"restart"`
+	// Where clients connect to.
+	Listen []Listener `yaml:"listen" default:"[{}]" apply:"restart"`
+	// The public address of the relay addresses that name none: an IP, or auto
+	// for the bind address, and where that is private, what a STUN server sees.
+	PublicIP AutoAddr `yaml:"public_ip" default:"auto" unit:"IP or auto" apply:"restart"`
+	// Asked in this order when public_ip is auto and the bind address is
+	// private.
+	STUNServers []string `yaml:"stun_servers" default:"[]" unit:"host:port" apply:"restart"`
+	// Where relayed transport addresses come from.
+	Relay Relay `yaml:"relay"`
+	// The certificate of tls listeners.
+	TLS TLS `yaml:"tls"`
+	// What TCP and TLS connections may cost.
+	Streams Streams `yaml:"streams"`
+	// Whose signature lets a client in.
+	Credentials Credentials `yaml:"credentials"`
+	// What a credential allows, by name. Without any entry there is the role
+	// default.
+	Roles []Role `yaml:"roles" default:"[{id: default}]" apply:"live"`
+	// The HTTP API through which applications get credentials.
+	Issuer Issuer `yaml:"issuer"`
+	// Health and metrics.
+	Operator Operator `yaml:"operator"`
+	// Which peers may be reached.
+	Policy Policy `yaml:"policy"`
+	// Limits that are nobody's role.
+	Limits Limits `yaml:"limits"`
+	// How the server ends.
+	Drain Drain `yaml:"drain"`
+	// What is logged.
+	Log Log `yaml:"log"`
+
+	origin origin
+}
+
+// Listener is one address that clients connect to.
+type Listener struct {
+	// The address and port. 0.0.0.0 and [::] stand for every address of this
+	// host of that family, but link-local ones.
+	Address netip.AddrPort `yaml:"address" default:"0.0.0.0:3478" unit:"IP:PORT" apply:"restart"`
+	// What is spoken there. tcp and tls may share a port: they are told apart
+	// by the first byte.
+	Transports []Transport `yaml:"transports" default:"[udp, tcp]" enum:"udp,tcp,tls" unit:"udp, tcp, tls" apply:"restart"`
+	// TCP and TLS connections from these networks must begin with a PROXY
+	// header (version 1 or 2). No other connection may.
+	ProxyProtocolFrom []netip.Prefix `yaml:"proxy_protocol_from" default:"[]" unit:"ADDRESS/BITS" apply:"restart"`
+}
+
+// Relay is where relayed transport addresses come from.
+type Relay struct {
+	// The addresses of this host that peers see, or their public ones.
+	Addresses []RelayAddress `yaml:"addresses" default:"[{}]" apply:"restart"`
+	// The lowest port of a relayed address.
+	MinPort uint16 `yaml:"min_port" default:"49152" min:"1024" max:"65535" unit:"port" apply:"restart"`
+	// The highest port of a relayed address.
+	MaxPort uint16 `yaml:"max_port" default:"65535" min:"1024" max:"65535" unit:"port" apply:"restart"`
+}
+
+// RelayAddress is one address that peers see.
+type RelayAddress struct {
+	// An address of this host, or auto for that of its default route.
+	Bind AutoAddr `yaml:"bind" default:"auto" unit:"IP or auto" apply:"restart"`
+	// The address that stands for it outside a 1:1 NAT; empty: public_ip, if
+	// that is of the same family.
+	Public netip.Addr `yaml:"public" default:"" unit:"IP" apply:"restart"`
+}
+
+// TLS is the certificate that clients see. In a Config the paths are absolute.
+type TLS struct {
+	// The certificate chain, PEM, the server's own first.
+	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
+	// Its private key, PEM. Not readable by everybody.
+	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
+	// The oldest TLS version spoken.
+	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3" unit:"1.2 or 1.3" apply:"restart"`
+}
+
+// Streams bounds TCP and TLS connections of clients.
+type Streams struct {
+	// Connections at the same time.
+	MaxConnections int `yaml:"max_connections" default:"10000" min:"1" max:"1000000" unit:"connections" apply:"restart"`
+	// Connections at the same time from one IPv4 address or IPv6 /64.
+	MaxConnectionsPerIP int `yaml:"max_connections_per_ip" default:"256" min:"1" max:"1000000" unit:"connections" apply:"restart"`
+	// TLS handshakes at the same time.
+	MaxHandshakes int `yaml:"max_handshakes" default:"64" min:"1" max:"10000" unit:"handshakes" apply:"restart"`
+	// How long a PROXY header and a TLS handshake may take.
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"1s" max:"1m" unit:"duration" apply:"restart"`
+	// How long the first whole message may take.
+	FirstMessageTimeout time.Duration `yaml:"first_message_timeout" default:"10s" min:"1s" max:"5m" unit:"duration" apply:"restart"`
+	// How long a message that has begun may take to arrive.
+	MessageTimeout time.Duration `yaml:"message_timeout" default:"10s" min:"1s" max:"5m" unit:"duration" apply:"restart"`
+	// How long a connection may last without an allocation.
+	AuthenticationTimeout time.Duration `yaml:"authentication_timeout" default:"30s" min:"1s" max:"10m" unit:"duration" apply:"restart"`
+	// How long a connection without an allocation may say nothing.
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"60s" min:"1s" max:"1h" unit:"duration" apply:"restart"`
+	// How long a client may leave what was sent to it unread.
+	WriteTimeout time.Duration `yaml:"write_timeout" default:"10s" min:"1s" max:"5m" unit:"duration" apply:"restart"`
+}
+
+// Credentials is whose signature lets a client in.
+type Credentials struct {
+	// Keys that turnpike signs with, and nobody else has.
+	IssuerKeys []IssuerKey `yaml:"issuer_keys" default:"[]" apply:"live"`
+	// The id of the issuer key that new credentials are signed with. Needed
+	// with more than one.
+	IssueWith string `yaml:"issue_with" default:"" unit:"id" apply:"live"`
+	// Secrets that an application has too and signs with. Tried in this order,
+	// 8 at most.
+	SharedSecrets []SharedSecret `yaml:"shared_secrets" default:"[]" apply:"live"`
+	// A file of 32 bytes or more that signs nonces; nodes behind one address
+	// share it. Empty: random at every start.
+	NonceKeyFile string `yaml:"nonce_key_file" default:"" unit:"path" apply:"live"`
+
+	// NonceKey is what NonceKeyFile holds, as it stands; none if that is empty.
+	NonceKey Secret `yaml:"-"`
+}
+
+// IssuerKey is a key that turnpike signs credentials with.
+type IssuerKey struct {
+	// Part of every username it signs: 1 to 32 of A-Z a-z 0-9 _ -
+	ID string `yaml:"id" unit:"name" apply:"live"`
+	// The file that holds the key; one line end is cut off.
+	SecretFile string `yaml:"secret_file" default:"" unit:"path" apply:"live"`
+	// The key itself, instead. The file that says it must not be readable by everybody.
+	Secret Secret `yaml:"secret" default:"" unit:"text" apply:"live"`
+}
+
+// SharedSecret is a secret that an application signs credentials with.
+type SharedSecret struct {
+	// Names it in records and metrics: 1 to 32 of A-Z a-z 0-9 _ -
+	ID string `yaml:"id" unit:"name" apply:"live"`
+	// Whose users these are: up to 32 of A-Z a-z 0-9 _ -
+	Tenant string `yaml:"tenant" default:"" unit:"id" apply:"live"`
+	// The role of all its users.
+	Role string `yaml:"role" default:"default" unit:"id" apply:"live"`
+	// The file that holds the secret; one line end is cut off.
+	SecretFile string `yaml:"secret_file" default:"" unit:"path" apply:"live"`
+	// The secret itself, instead. The file that says it must not be readable
+	// by everybody.
+	Secret Secret `yaml:"secret" default:"" unit:"text" apply:"live"`
+}
+
+// Role is what a credential allows.
+type Role struct {
+	// Its name: 1 to 32 of A-Z a-z 0-9 _ -
+	ID string `yaml:"id" unit:"name" apply:"live"`
+	// Allocations of a user at the same time; 0: no limit.
+	Allocations int `yaml:"allocations" default:"20" min:"0" max:"1000000" unit:"allocations" apply:"live"`
+	// Rate of a session, both directions together; 0: no limit.
+	SessionBitRate int64 `yaml:"session_bit_rate" default:"20000000" min:"0" max:"1000000000000" unit:"bit/s" apply:"live"`
+	// Rate of all sessions of a user together; 0: no limit.
+	UserBitRate int64 `yaml:"user_bit_rate" default:"20000000" min:"0" max:"1000000000000" unit:"bit/s" apply:"live"`
+	// Relayed bytes of a user and UTC day; 0: no limit.
+	BytesPerDay int64 `yaml:"bytes_per_day" default:"0" min:"0" unit:"bytes" apply:"live"`
+	// Lifetime of a credential that asks for none. It says until when a session
+	// may begin.
+	CredentialTTL time.Duration `yaml:"credential_ttl" default:"24h" min:"1s" max:"8784h" unit:"duration" apply:"live"`
+	// The longest lifetime of a credential.
+	MaxCredentialTTL time.Duration `yaml:"max_credential_ttl" default:"48h" min:"1s" max:"8784h" unit:"duration" apply:"live"`
+	// A session's longest life; 0s: no limit.
+	MaxSession time.Duration `yaml:"max_session" default:"24h" min:"0s" max:"8784h" unit:"duration" apply:"live"`
+	// Ends a session that relays nothing for so long; 0s: never.
+	Idle time.Duration `yaml:"idle" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
+	// Whether clients are told to use nothing but relays (iceTransportPolicy).
+	RelayOnly bool `yaml:"relay_only" default:"false" unit:"true or false" apply:"live"`
+}
+
+// Issuer is the HTTP API through which applications get credentials.
+type Issuer struct {
+	// Where it listens. Without any API key the default is not to.
+	Listen []Endpoint `yaml:"listen" default:"[\"127.0.0.1:3480\"]" unit:"IP:PORT or unix:/path" apply:"restart"`
+	// Its own certificate chain, PEM; empty: the one under tls. With neither it
+	// speaks plain HTTP, on loopback and unix sockets alone.
+	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
+	// The private key of certificate_file, PEM. Not readable by everybody.
+	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
+	// The host in the URIs handed out (turn:HOST:PORT); empty: the public
+	// address.
+	PublicHost string `yaml:"public_host" default:"" unit:"host" apply:"restart"`
+	// Handed out instead of the ones made from the listeners, 8 at most.
+	URIs []string `yaml:"uris" default:"[]" unit:"turn:HOST:PORT?transport=udp" apply:"restart"`
+	// The keys that applications show.
+	APIKeys []APIKey `yaml:"api_keys" default:"[]" apply:"live"`
+}
+
+// APIKey is what the server keeps of a key that an application shows.
+type APIKey struct {
+	// Names the key in records: 1 to 32 of A-Z a-z 0-9 _ -
+	ID string `yaml:"id" unit:"name" apply:"live"`
+	// The SHA-256 of the whole key: printf %s "$KEY" | sha256sum
+	Hash KeyHash `yaml:"hash" unit:"sha256:HEX" apply:"live"`
+	// Whose key it is: up to 32 of A-Z a-z 0-9 _ -
+	Tenant string `yaml:"tenant" default:"" unit:"id" apply:"live"`
+	// The roles that a request may name, the first one if it names none; an
+	// empty list: the role default.
+	Roles []string `yaml:"roles" default:"[]" unit:"id" apply:"live"`
+	// Caps the lifetime of what the key mints, in whole seconds; 0s: the cap of
+	// the role alone.
+	MaxTTL time.Duration `yaml:"max_ttl" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
+}
+
+// Operator is health and metrics, over plain HTTP.
+type Operator struct {
+	// Where it listens; an empty list: nowhere.
+	Listen []Endpoint `yaml:"listen" default:"[\"127.0.0.1:3481\"]" unit:"IP:PORT or unix:/path" apply:"restart"`
+}
+
+// Policy says which peers may be reached. No line opens loopback, link-local
+// and multicast addresses, cloud metadata, or a service of our own.
+type Policy struct {
+	// What becomes of an address that no line names: public allows the public
+	// Internet, allowlist nothing.
+	Mode Mode `yaml:"mode" default:"public" enum:"public,allowlist" unit:"public or allowlist" apply:"live"`
+	// Networks that may be reached though they are special, such as an SFU's
+	// private address.
+	Allow []netip.Prefix `yaml:"allow" default:"[]" unit:"ADDRESS/BITS" apply:"live"`
+	// Networks that may not be reached. They win over allow.
+	Deny []netip.Prefix `yaml:"deny" default:"[]" unit:"ADDRESS/BITS" apply:"live"`
+}
+
+// Limits are those that are nobody's role.
+type Limits struct {
+	// Allocations of a tenant at the same time; 0: no limit.
+	TenantAllocations int `yaml:"tenant_allocations" default:"0" min:"0" max:"10000000" unit:"allocations" apply:"live"`
+	// Permissions of an allocation.
+	Permissions int `yaml:"permissions" default:"64" min:"1" max:"4096" unit:"permissions" apply:"live"`
+	// Channels of an allocation.
+	Channels int `yaml:"channels" default:"64" min:"1" max:"4096" unit:"channels" apply:"live"`
+	// Answers to clients that are not authenticated yet, an IPv4 address or
+	// IPv6 /56; and as many Binding answers.
+	ChallengesPerSecond int `yaml:"challenges_per_second" default:"50" min:"1" max:"1000000" unit:"answers a second" apply:"restart"`
+	// How many of them at once.
+	ChallengesBurst int `yaml:"challenges_burst" default:"200" min:"1" max:"1000000" unit:"answers" apply:"restart"`
+}
+
+// Drain is how the server ends.
+type Drain struct {
+	// How long running sessions are served after SIGTERM; 0s: end at once.
+	Timeout time.Duration `yaml:"timeout" default:"1h" min:"0s" max:"168h" unit:"duration" apply:"restart"`
+}
+
+// Log is what is logged, to standard error.
+type Log struct {
+	// The least severe that is logged.
+	Level string `yaml:"level" default:"info" enum:"debug,info,warn,error" unit:"debug, info, warn, error" apply:"live"`
+	// auto is text on a terminal, else json.
+	Format string `yaml:"format" default:"auto" enum:"auto,json,text" unit:"auto, json, text" apply:"restart"`
+}

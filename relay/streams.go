@@ -1,0 +1,144 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"turnpike/relay/dataplane"
+	"turnpike/relay/gate"
+	"turnpike/relay/stream"
+)
+
+// Listener is one address that clients send to.
+type Listener struct {
+	// Addr is of one interface; port 0 chooses a port for each of the protocols.
+	Addr netip.AddrPort
+	// UDP, TCP and TLS are what is served there. TCP and TLS share a port: the
+	// first byte tells them apart.
+	UDP, TCP, TLS bool
+	// ProxyFrom are the networks of reverse proxies: a TCP or TLS connection
+	// from there begins with a PROXY header, which tells the client's address.
+	ProxyFrom []netip.Prefix
+}
+
+// Bound is an address that the server listens on.
+type Bound struct {
+	Addr      netip.AddrPort
+	Transport gate.Transport
+}
+
+// listen opens one listener. What it has opened is closed with the server, also
+// after an error.
+func (s *Server) listen(l Listener) ([]Bound, error) {
+	var bound []Bound
+	if l.UDP {
+		_, addr, err := s.o.Plane.Listen(l.Addr, s.control(gate.UDP))
+		if err != nil {
+			return nil, fmt.Errorf("relay: %w", err)
+		}
+		bound = append(bound, Bound{addr, gate.UDP})
+	}
+	if !l.TCP && !l.TLS {
+		return bound, nil
+	}
+	tcp, err := net.Listen("tcp", l.Addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	s.accepting.Go(func() {
+		// It ends with an error only when the listener is closed.
+		_ = s.streams.Serve(tcp, stream.Kind{TCP: l.TCP, TLS: l.TLS, ProxyFrom: l.ProxyFrom})
+	})
+	addr := unmapped(tcp.Addr().(*net.TCPAddr).AddrPort())
+	if l.TCP {
+		bound = append(bound, Bound{addr, gate.TCP})
+	}
+	if l.TLS {
+		bound = append(bound, Bound{addr, gate.TLS})
+	}
+	return bound, nil
+}
+
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// check names what is wrong with a listener.
+func (l Listener) check() error {
+	switch {
+	case !l.Addr.IsValid() || l.Addr.Addr().IsUnspecified() || l.Addr.Addr().Is4In6():
+		// An answer must leave from the address that was asked (RFC 8656 §7.2),
+		// and a UDP socket of all addresses does not tell which that was.
+		return fmt.Errorf("relay: Listen has %s; name each address of this host to listen on", l.Addr)
+	case !l.UDP && !l.TCP && !l.TLS:
+		return fmt.Errorf("relay: Listen has %s without a transport; set UDP, TCP or TLS", l.Addr)
+	case len(l.ProxyFrom) > 0 && !l.TCP && !l.TLS:
+		return fmt.Errorf("relay: Listen has %s with ProxyFrom, but only TCP and TLS carry a PROXY header", l.Addr)
+	}
+	return nil
+}
+
+// answers are buffers for what the gate replies to a stream at once.
+var answers = sync.Pool{New: func() any { return new([dataplane.MaxControl]byte) }}
+
+// frame takes one message of a TCP or TLS connection, on its goroutine.
+func (s *Server) frame(c *stream.Conn, buf []byte, n int) {
+	client := clientOf(c)
+	if s.o.Plane.Deliver(client, buf, n) {
+		return
+	}
+	out := answers.Get().(*[dataplane.MaxControl]byte)
+	defer answers.Put(out)
+	control := s.control(gate.TCP)
+	if c.Secure() {
+		control = s.control(gate.TLS)
+	}
+	if answer := control(client, buf[dataplane.Headroom:dataplane.Headroom+n], s.now(), out[:0]); len(answer) > 0 {
+		s.o.Plane.Send(client, answer)
+	}
+}
+
+func clientOf(c *stream.Conn) dataplane.Client { return dataplane.Client{Addr: c.Remote(), Stream: c} }
+
+// gone ends the session of a connection that is over: nothing else can reach
+// it, since its five-tuple was the connection.
+func (s *Server) gone(c *stream.Conn) {
+	x := s.sessions.get(clientOf(c))
+	if x == nil {
+		return
+	}
+	x.gone.Store(true)
+	if !x.view.Load().Pending { // else finishAllocate sees the mark
+		s.end(x, EndDisconnected)
+	}
+}
+
+// hold keeps the session's connection, if it has one, from being closed as
+// idle; release gives it some time for another Allocate.
+func (x *session) hold() {
+	if c, ok := x.client.Stream.(*stream.Conn); ok {
+		c.Hold()
+	}
+}
+
+func (x *session) release() {
+	if c, ok := x.client.Stream.(*stream.Conn); ok {
+		c.Release()
+	}
+}
+
+// closeStreams closes the listeners and connections, which ends their sessions.
+func (s *Server) closeStreams() error {
+	if s.streams == nil {
+		return nil
+	}
+	err := s.streams.Close()
+	s.accepting.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
