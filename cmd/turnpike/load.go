@@ -77,6 +77,7 @@ func (l *loader) settings() *settings {
 		Policy:      l.policy(),
 		Limits: limitSettings{
 			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+			OldChannels:      c.Compatibility.RFC5766Channels,
 			RepliesPerSecond: float64(c.Limits.ChallengesPerSecond), RepliesBurst: c.Limits.ChallengesBurst,
 		},
 		Operator: endpoints(c.Operator.Listen),

@@ -59,6 +59,7 @@ type policySettings struct {
 type limitSettings struct {
 	TenantAllocations     int
 	Permissions, Channels int
+	OldChannels           bool
 	// RepliesPerSecond and RepliesBurst are the budget of challenges a source,
 	// and of Binding answers each.
 	RepliesPerSecond float64

@@ -71,6 +71,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 		Listen: s.Listen, Streams: streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
 		Plane: plane, Verifier: verifier, Ledger: p.ledger, Replies: replies, Bindings: bindings,
 		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
+		OldChannels: s.Limits.OldChannels,
 		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) {
 			return newPolicy(s.Policy, pools, slices.Concat(listening, p.services))
 		},

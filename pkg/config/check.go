@@ -122,8 +122,8 @@ func (l *loader) checkRoles(roles []Role) {
 
 // checkOrder reports a value above one that it must not exceed, at the one of
 // the two that was given.
-func checkOrder[T int | uint16 | time.Duration](l *loader, section, low string, lowest T, high string, highest T) {
-	lowAt, highAt := under(section, low), under(section, high)
+func checkOrder[T int | uint16 | time.Duration](l *loader, path, low string, lowest T, high string, highest T) {
+	lowAt, highAt := under(path, low), under(path, high)
 	_, lowGiven := l.places[lowAt]
 	switch {
 	case lowest <= highest:

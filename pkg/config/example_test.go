@@ -40,6 +40,22 @@ func TestExampleChangesNothing(t *testing.T) {
 	}
 }
 
+var documented = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+func TestDocumentedFileLoads(t *testing.T) {
+	page, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := documented.FindSubmatch(page)
+	if found == nil {
+		t.Fatal("no file in docs/configuration.md")
+	}
+	b := newBed(t)
+	b.put("synapse.secret", key, 0o600)
+	b.mustLoad(string(found[1]))
+}
+
 var (
 	commentedKey  = regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .* # .*(?:live|restart))$`)
 	commentedList = regexp.MustCompile(`(?m)^( *)#(  .* # .*(?:live|restart))$`)

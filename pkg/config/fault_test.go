@@ -163,6 +163,8 @@ t.yaml:2:29: relay.max_port: is a YAML alias; write out what it stands for`},
 		`t.yaml:2:28: relay.addresses[0].bind: is "0.0.0.0", every address at once; give a single IP or auto`},
 	{"unix socket, relative", "version: 1\noperator: {listen: [\"unix:run/x\"]}\n",
 		`t.yaml:2:21: operator.listen[0]: is "unix:run/x", no absolute path; write unix:/path`},
+	{"unix socket with a NUL", "version: 1\noperator: {listen: [\"unix:/run/\\0\"]}\n",
+		`t.yaml:2:21: operator.listen[0]: is "unix:/run/\x00", no absolute path; write unix:/path`},
 	{"stun server", "version: 1\nstun_servers: [\"stun:stun.example.org\"]\n",
 		`t.yaml:2:16: stun_servers[0]: is "stun:stun.example.org"; write HOST:PORT, an IPv6 address in brackets`},
 
@@ -290,5 +292,44 @@ func TestBadFiles(t *testing.T) {
 				t.Errorf("of\n%s\ngot\n%s\nwant\n%s", file, got, tt.want)
 			}
 		})
+	}
+}
+
+// TestGoodNeighbours: what is near a fault and is none.
+func TestGoodNeighbours(t *testing.T) {
+	for _, text := range []string{
+		"listen: [{address: \"0.0.0.0:3478\"}, {address: \"[::]:3478\"}]\n" + shared, // families don't meet
+		"listen: [{address: \"192.0.2.1:3478\"}, {address: \"192.0.2.2:3478\"}]\n" + shared,
+		"listen: [{address: \"192.0.2.1:3478\", transports: [udp]}, {address: \"192.0.2.1:3478\", transports: [tcp]}]\n" + shared,
+		"listen: [{address: \"0.0.0.0:50000\", transports: [tcp]}]\n" + shared, // relay ports are UDP
+		"listen: [{address: \"127.0.0.1:50000\"}]\n" + shared,                  // and the default route's address is no loopback
+		"listen: [{address: \"192.0.2.2:50000\"}]\nrelay: {addresses: [{bind: 192.0.2.1}]}\n" + shared,
+		"listen: [{address: \"[::]:50000\"}]\nrelay: {addresses: [{bind: 192.0.2.1}]}\n" + shared,
+		"listen: [{transports: [tls, udp]}]\ntls: {certificate_file: c, key_file: k}\n" + shared,
+		"issuer: {listen: [\"0.0.0.0:443\"], certificate_file: c, key_file: k, api_keys: [{id: a, hash: \"sha256:" + hash + "\"}]}\n" +
+			"credentials: {issuer_keys: [{id: k1, secret: " + key + "}]}\n",
+		"issuer: {listen: [\"0.0.0.0:443\"], api_keys: [{id: a, hash: \"sha256:" + hash + "\"}]}\n" + // the certificate of tls
+			"credentials: {issuer_keys: [{id: k1, secret: " + key + "}]}\ntls: {certificate_file: c, key_file: k}\n",
+		"relay: {min_port: 50000, max_port: 50000}\n" + shared,
+		"roles: [{id: a}]\ncredentials: {shared_secrets: [{id: app, role: a, secret: " + key + "}]}\n",
+		"issuer: {listen: []}\n" + shared,
+		"\"realm\": 'x'\n" + shared,
+	} {
+		b := newBed(t)
+		b.put("c", "certificate", 0o644)
+		b.put("k", "key", 0o600)
+		if got := b.faults("version: 1\n" + text); got != "" {
+			t.Errorf("%s\n%s", text, got)
+		}
+	}
+}
+
+func TestFaultsAreInOrder(t *testing.T) {
+	f := Faults{{File: "TURNPIKE_B"}, {File: "t", Line: 10, Column: 1}, {File: "t", Line: 9, Column: 20}, {File: "TURNPIKE_A"},
+		{File: "t", Line: 9, Column: 3, Path: "b"}, {File: "t", Line: 9, Column: 3, Path: "a"}}
+	f.Sort()
+	const want = "t:9:3: a: \nt:9:3: b: \nt:9:20: \nt:10:1: \nTURNPIKE_A: \nTURNPIKE_B: "
+	if got := f.Error(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

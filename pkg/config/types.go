@@ -46,6 +46,8 @@ type Config struct {
 	Policy Policy `yaml:"policy"`
 	// Limits that are nobody's role.
 	Limits Limits `yaml:"limits"`
+	// For clients of older standards.
+	Compatibility Compatibility `yaml:"compatibility"`
 	// How the server ends.
 	Drain Drain `yaml:"drain"`
 	// What is logged.
@@ -100,7 +102,7 @@ type TLS struct {
 type Streams struct {
 	// Connections at the same time.
 	MaxConnections int `yaml:"max_connections" default:"10000" min:"1" max:"1000000" unit:"connections" apply:"restart"`
-	// Connections at the same time from one IPv4 address or IPv6 /64.
+	// Connections at the same time from one IPv4 address or IPv6 /56.
 	MaxConnectionsPerIP int `yaml:"max_connections_per_ip" default:"256" min:"1" max:"1000000" unit:"connections" apply:"restart"`
 	// TLS handshakes at the same time.
 	MaxHandshakes int `yaml:"max_handshakes" default:"64" min:"1" max:"10000" unit:"handshakes" apply:"restart"`
@@ -252,6 +254,13 @@ type Limits struct {
 	ChallengesPerSecond int `yaml:"challenges_per_second" default:"50" min:"1" max:"1000000" unit:"answers a second" apply:"restart"`
 	// How many of them at once.
 	ChallengesBurst int `yaml:"challenges_burst" default:"200" min:"1" max:"1000000" unit:"answers" apply:"restart"`
+}
+
+// Compatibility is for clients of older standards.
+type Compatibility struct {
+	// Whether channel numbers up to 0x7FFF may be bound, as RFC 5766 had them,
+	// and not only up to 0x4FFF.
+	RFC5766Channels bool `yaml:"rfc5766_channels" default:"false" unit:"true or false" apply:"restart"`
 }
 
 // Drain is how the server ends.
