@@ -194,8 +194,12 @@ func (l *loader) policy() policySettings {
 // line judges a list of one line. The words begin with its place in that list,
 // which is not the one in the file.
 func (l *loader) line(path string, o netpolicy.Options) {
+	o.HostAddrs, o.Broadcasts, _ = hostAddrs() // an error comes again where the policy is made
 	if _, err := netpolicy.New(o); err != nil {
-		_, words, _ := strings.Cut(err.Error(), "[0] ")
+		_, words, found := strings.Cut(err.Error(), "[0] ")
+		if !found {
+			words = err.Error()
+		}
 		l.fault(path, "", "%s", words)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -90,5 +91,18 @@ func isTerminal(stream any) bool {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && !isNull(f)
+}
+
+// isNull tells the null device, which service managers give for stdin, from the
+// other character devices.
+func isNull(f *os.File) bool {
+	info, err := f.Stat()
+	null, missing := os.Stat(os.DevNull)
+	if err != nil || missing != nil {
+		return false
+	}
+	a, _ := info.Sys().(*syscall.Stat_t)
+	b, _ := null.Sys().(*syscall.Stat_t)
+	return a != nil && b != nil && a.Rdev == b.Rdev
 }

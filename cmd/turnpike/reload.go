@@ -40,12 +40,17 @@ func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 			return
 		case <-sig.reload:
 			notifyReloading(log)
+			bad := 0
 			for name, c := range all {
-				if changed, err := c.Reload(); changed || err != nil {
+				changed, err := c.Reload()
+				if changed || err != nil {
 					p.tellCertificate(log, name, c, changed, err)
 				}
+				if err != nil {
+					bad++
+				}
 			}
-			log.Info("reloaded", "certificates", len(all))
+			log.Info("reloaded", "certificates", len(all)-bad, "refused", bad)
 			notify(log, ready)
 		}
 	}

@@ -24,7 +24,7 @@ type signals struct {
 func catchSignals(ctx context.Context) (s *signals, stop func()) {
 	raw := make(chan os.Signal, 8)
 	signal.Notify(raw, os.Interrupt, syscall.SIGTERM)
-	if !isTerminal(os.Stdin) || isNull(os.Stdin) {
+	if !isTerminal(os.Stdin) {
 		signal.Notify(raw, syscall.SIGHUP)
 	}
 	ended, end := context.WithCancel(ctx)
@@ -59,17 +59,4 @@ func (s *signals) run(raw <-chan os.Signal, end func()) {
 			}
 		}
 	}
-}
-
-// isNull tells the null device, which service managers give for stdin, from the
-// other character devices.
-func isNull(f *os.File) bool {
-	info, err := f.Stat()
-	null, missing := os.Stat(os.DevNull)
-	if err != nil || missing != nil {
-		return false
-	}
-	a, _ := info.Sys().(*syscall.Stat_t)
-	b, _ := null.Sys().(*syscall.Stat_t)
-	return a != nil && b != nil && a.Rdev == b.Rdev
 }

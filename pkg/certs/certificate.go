@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"slices"
@@ -18,7 +19,8 @@ import (
 type Certificate struct {
 	certFile, keyFile string // empty: made here, no file to look at
 
-	mu      sync.Mutex // one Reload at a time
+	mu      sync.Mutex // one Reload at a time; guards fault
+	fault   string     // what the last one found wrong, or ""
 	current atomic.Pointer[tls.Certificate]
 }
 
@@ -47,6 +49,10 @@ func (c *Certificate) Reload() (changed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	pair, err := read(c.certFile, c.keyFile, time.Now())
+	c.fault = ""
+	if err != nil {
+		c.fault = err.Error()
+	}
 	if err != nil || slices.EqualFunc(pair.Certificate, c.current.Load().Certificate, bytes.Equal) {
 		return false, err
 	}
@@ -56,27 +62,30 @@ func (c *Certificate) Reload() (changed bool, err error) {
 
 // Run reloads at every tick until ctx ends. It calls told once for each change,
 // once for each new error however long it lasts, and with neither when an error
-// has gone and the files hold what is in use. every must be positive.
+// has gone and the files hold what is in use. What a Reload by somebody else has
+// found is not told again. every must be positive.
 func (c *Certificate) Run(ctx context.Context, every time.Duration, told func(changed bool, err error)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	last := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		before := c.lastFault()
 		changed, err := c.Reload()
-		now := ""
-		if err != nil {
-			now = err.Error()
-		}
-		if changed || now != last {
+		if changed || c.lastFault() != before {
 			told(changed, err)
 		}
-		last = now
 	}
+}
+
+// lastFault is what the last Reload found wrong, or "".
+func (c *Certificate) lastFault() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fault
 }
 
 // NotAfter is when the certificate in use expires.
@@ -84,8 +93,9 @@ func (c *Certificate) NotAfter() time.Time { return c.current.Load().Leaf.NotAft
 
 // Names are the host names and addresses the certificate in use is for. A
 // client compares nothing else, the subject least of all (RFC 9525).
-func (c *Certificate) Names() []string {
-	leaf := c.current.Load().Leaf
+func (c *Certificate) Names() []string { return hostsOf(c.current.Load().Leaf) }
+
+func hostsOf(leaf *x509.Certificate) []string {
 	var names []string
 	names = append(names, leaf.DNSNames...)
 	for _, ip := range leaf.IPAddresses {

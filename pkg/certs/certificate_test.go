@@ -181,6 +181,11 @@ func TestRunTellsOnce(t *testing.T) {
 			t.Errorf("changed %v, %v", changed, err)
 		}
 		n.expect(t, "somebody else reloaded")
+		write(t, certFile, nil, 0o644)
+		if _, err := c.Reload(); err == nil {
+			t.Error("an empty file was taken")
+		}
+		n.expect(t, "somebody else has told the error")
 		cancel()
 		synctest.Wait() // Run has ended, or the bubble never does
 	})

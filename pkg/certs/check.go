@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -78,11 +79,19 @@ func checkFit(certFile string, chain []*x509.Certificate, keyFile string, key cr
 		case i == 0:
 			return
 		default:
-			faults.add(certFile, fmt.Sprintf("the server's certificate (%s) is number %d of the chain", c.Subject, i+1),
+			faults.add(certFile, fmt.Sprintf("the server's certificate (%s) is number %d of the chain", nameOf(c), i+1),
 				"put it first, then each issuer after what it issued")
 			return
 		}
 	}
-	faults.add(keyFile, fmt.Sprintf("is not the key of %s (%s)", certFile, chain[0].Subject),
+	faults.add(keyFile, fmt.Sprintf("is not the key of %s (%s)", certFile, nameOf(chain[0])),
 		"give the key that this certificate was issued for")
+}
+
+// nameOf tells people which certificate it is. Many have no subject any more.
+func nameOf(c *x509.Certificate) string {
+	if subject := c.Subject.String(); subject != "" {
+		return subject
+	}
+	return strings.Join(hostsOf(c), ", ")
 }
