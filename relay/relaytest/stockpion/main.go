@@ -1,5 +1,5 @@
-// Command stockpion is pion/turn v4.1.4 as it comes: a TURN server over UDP
-// with a list of users and nothing in front of it. Tests attack it to prove
+// Command stockpion is pion/turn v4.1.4 as it comes: a TURN server over UDP and
+// TCP with a list of users and nothing in front of it. Tests attack it to prove
 // that their attacks work (see package relaytest). Never run it anywhere else.
 //
 // It is a module of its own so that no other requirement raises the version of
@@ -32,7 +32,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.TextVar(&o.listen, "listen", netip.AddrPort{}, "`ip:port` to serve clients on; port 0 lets the system choose")
+	flag.TextVar(&o.listen, "listen", netip.AddrPort{}, "`ip:port` to serve clients on, UDP and TCP; port 0 lets the system choose")
 	flag.TextVar(&o.relay, "relay", netip.Addr{}, "`address` to tell clients that their relay is at")
 	flag.StringVar(&o.realm, "realm", "pion.ly", "realm")
 	flag.Var(&o.users, "user", "`name=password`; repeat for more users")
@@ -49,13 +49,13 @@ func run(o options, in io.Reader, out io.Writer) error {
 	if !o.listen.IsValid() || !o.relay.IsValid() || len(o.users) == 0 {
 		return errors.New("-listen, -relay and at least one -user are needed")
 	}
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(o.listen))
+	conn, listener, err := listen(o.listen)
 	if err != nil {
 		return err
 	}
-	server, err := serve(conn, o)
+	server, err := serve(conn, listener, o)
 	if err != nil {
-		return errors.Join(err, conn.Close())
+		return errors.Join(err, conn.Close(), listener.Close())
 	}
 	ready := struct {
 		Listening string `json:"listening"`
@@ -67,26 +67,36 @@ func run(o options, in io.Reader, out io.Writer) error {
 	return server.Close()
 }
 
+// listen opens the same port for UDP and for TCP.
+func listen(at netip.AddrPort) (net.PacketConn, net.Listener, error) {
+	listener, err := net.Listen("tcp4", at.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	at = listener.Addr().(*net.TCPAddr).AddrPort()
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return nil, nil, errors.Join(err, listener.Close())
+	}
+	return conn, listener, nil
+}
+
 // serve configures what pion's own examples/turn-server/simple does: no
 // permission handler, no quota, relays bound to every address of the host.
-func serve(conn net.PacketConn, o options) (*turn.Server, error) {
+func serve(conn net.PacketConn, listener net.Listener, o options) (*turn.Server, error) {
 	keys := make(map[string][]byte, len(o.users))
 	for name, password := range o.users {
 		keys[name] = turn.GenerateAuthKey(name, o.realm, password)
 	}
+	relays := &turn.RelayAddressGeneratorStatic{RelayAddress: o.relay.AsSlice(), Address: "0.0.0.0"}
 	return turn.NewServer(turn.ServerConfig{
 		Realm: o.realm,
 		AuthHandler: func(username, _ string, _ net.Addr) ([]byte, bool) {
 			key, ok := keys[username]
 			return key, ok
 		},
-		PacketConnConfigs: []turn.PacketConnConfig{{
-			PacketConn: conn,
-			RelayAddressGenerator: &turn.RelayAddressGeneratorStatic{
-				RelayAddress: o.relay.AsSlice(),
-				Address:      "0.0.0.0",
-			},
-		}},
+		PacketConnConfigs: []turn.PacketConnConfig{{PacketConn: conn, RelayAddressGenerator: relays}},
+		ListenerConfigs:   []turn.ListenerConfig{{Listener: listener, RelayAddressGenerator: relays}},
 	})
 }
 
