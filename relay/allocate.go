@@ -74,8 +74,8 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 	s.counts.allocated(0)
 	s.counts.live[x.transport].Add(1)
 	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public, Token: x.token()})
+	x.hold() // before anyone can end it
 	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: answer, Relayed: x.relay.Public})
-	x.hold()
 	s.o.Plane.Send(r.Client, answer)
 	if x.gone.Load() {
 		s.end(x, EndDisconnected)

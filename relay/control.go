@@ -10,7 +10,8 @@ import (
 )
 
 // control makes a listener's Control function. It runs in the listener's
-// worker loop.
+// worker loop; that of TCP and TLS on the connection's own goroutine, which may
+// wait.
 func (s *Server) control(over gate.Transport) dataplane.Control {
 	return func(c dataplane.Client, b []byte, now time.Time, out []byte) []byte {
 		if !s.serving.Load() {
@@ -28,18 +29,19 @@ func (s *Server) control(over gate.Transport) dataplane.Control {
 	}
 }
 
-// forward queues a judged request for its session's engine. A full queue drops
-// it: the client sends it again (RFC 8489 §6.2.1).
+// forward queues a judged request for its session's engine. Over a stream it
+// waits until it is served.
 func (s *Server) forward(r *gate.Request, now time.Time) {
 	x := s.sessions.get(r.Client)
 	if r.Method == gate.Allocate {
-		if s.draining.Load() {
-			s.counts.allocated(codeForbidden)
-			s.answer(r, gate.Answer{Code: codeForbidden})
-			return
-		}
 		if x = s.newSession(r, now); !s.sessions.add(x) {
 			s.counts.raced.Add(1) // another worker was quicker with the same five-tuple
+			return
+		}
+		if s.draining.Load() { // asked when Drain counts the session
+			s.drop(x)
+			s.counts.allocated(codeForbidden)
+			s.answer(r, gate.Answer{Code: codeForbidden})
 			return
 		}
 	}
@@ -50,6 +52,7 @@ func (s *Server) forward(r *gate.Request, now time.Time) {
 	if x.inFlight.Add(1) > maxInFlight {
 		x.inFlight.Add(-1)
 		s.counts.busy.Add(1)
+		s.overloaded(r)
 		return
 	}
 	if x.submit(r) {
@@ -60,14 +63,33 @@ func (s *Server) forward(r *gate.Request, now time.Time) {
 	if r.Method == gate.Allocate {
 		s.drop(x)
 	}
+	s.overloaded(r)
+}
+
+// overloaded is for a request that can't be queued. Over UDP the client sends
+// it again (RFC 8489 §6.2.1); over a stream it does not, and would wait 39.5 s
+// for an answer (§6.2.2).
+func (s *Server) overloaded(r *gate.Request) {
+	if r.Client.Stream != nil {
+		s.answer(r, gate.Answer{Code: codeServerError})
+	}
 }
 
 // maxInFlight is the most requests that one session may have queued, so that
 // one client can't fill the queue of all. A browser sends a handful at once.
 const maxInFlight = 16
 
+// patience is how long a stream is not read because of a request being served.
+// That is far more than a full queue takes, and no longer than a call can do
+// without data while pion is stuck.
+const patience = 500 * time.Millisecond
+
 // submit hands a request to the engine. start and finish run on the engine's
 // goroutine: start just before pion sees the request, finish just after.
+//
+// What comes over a stream comes in order, and a client may count on it: the
+// data behind a CreatePermission finds the permission, requests sent at once
+// are served one by one and none is dropped. So a stream's goroutine waits here.
 func (x *session) submit(r *gate.Request) bool {
 	start, finish := x.startChannel, x.finishChannel
 	switch r.Method {
@@ -78,10 +100,31 @@ func (x *session) submit(r *gate.Request) bool {
 	case gate.CreatePermission:
 		start, finish = x.startPermission, x.finishPermission
 	}
-	return x.engine.Submit(func() (engine.Request, bool) {
+	served := make(chan struct{})
+	queued := x.engine.Submit(func() (engine.Request, bool) {
 		x.inFlight.Add(-1)
-		return start(r)
-	}, func(res engine.Result) { finish(r, res) })
+		q, ok := start(r)
+		if !ok {
+			close(served)
+		}
+		return q, ok
+	}, func(res engine.Result) {
+		finish(r, res)
+		close(served)
+	})
+	if queued && r.Client.Stream != nil {
+		await(served)
+	}
+	return queued
+}
+
+func await(served <-chan struct{}) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-served:
+	case <-late.C:
+	}
 }
 
 // STUN error codes that are decided here (RFC 8656 §19).

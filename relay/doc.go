@@ -12,6 +12,17 @@
 // asks. The table has one writer, the engine's goroutine, and is read without
 // a lock by the plane's workers.
 //
+// # Streams
+//
+// Over TCP and TLS nothing is sent twice (RFC 8489 §6.2.2), so silence would
+// keep a client waiting for 39.5 s. A connection is not read while one of its
+// requests is with the engine, for half a second at most: order is kept, no
+// request is dropped for its number, and nobody else waits. What can't be queued
+// all the same is answered with 500. Challenges and Binding answers have no
+// budget a source, since whoever forges that over UDP would silence its streams:
+// they are taken from each connection at a pace, as is everything from one
+// without a session.
+//
 // # How a session ends
 //
 // Always by us. First no datagram passes any more (its deadline is moved into

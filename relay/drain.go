@@ -9,6 +9,7 @@ func (s *Server) Drain(ctx context.Context) (left int) {
 	s.draining.Store(true)
 	for {
 		if left = s.sessions.count(); left == 0 {
+			s.wakeDrain() // another one may be waiting
 			return 0
 		}
 		select {
@@ -23,10 +24,14 @@ func (s *Server) Drain(ctx context.Context) (left int) {
 func (s *Server) drop(x *session) {
 	s.sessions.remove(x)
 	if s.draining.Load() {
-		select {
-		case s.emptied <- struct{}{}:
-		default:
-		}
+		s.wakeDrain()
+	}
+}
+
+func (s *Server) wakeDrain() {
+	select {
+	case s.emptied <- struct{}{}:
+	default:
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,9 +26,12 @@ type inside struct {
 	t      *testing.T
 	plane  *mem.Plane
 	ledger *ratelimit.Ledger
+	issuer *auth.Issuer
 	who    *auth.Identity
 	client dataplane.Client
 	host   net.PacketConn // the client's
+	tcp    netip.AddrPort // where streams are served
+	ends   chan End
 }
 
 func newInside(t *testing.T) *inside {
@@ -38,12 +42,14 @@ func newInside(t *testing.T) *inside {
 			t.Fatal(err)
 		}
 	}
-	in := &inside{t: t, plane: mem.New(nil), client: dataplane.Client{Addr: netip.MustParseAddrPort("93.184.217.1:5000")}}
+	in := &inside{t: t, ends: make(chan End, maxRecords), plane: mem.New(nil), client: dataplane.Client{Addr: netip.MustParseAddrPort("93.184.217.1:5000")}}
 	secret, err := auth.NewRandomSecret(rand.Reader)
 	fail(err)
 	ring, err := auth.NewKeyring(auth.Options{Keys: []auth.Key{{ID: "k", Secret: secret}}})
 	fail(err)
 	verifier, err := auth.NewVerifier(ring, "test")
+	fail(err)
+	in.issuer, err = auth.NewIssuer(ring, rand.Reader)
 	fail(err)
 	in.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{})
 	fail(err)
@@ -53,17 +59,18 @@ func newInside(t *testing.T) *inside {
 	in.who = &auth.Identity{Role: &role, User: "alice", Username: "alice"}
 	ip := netip.MustParseAddr("93.184.216.1")
 	in.Server, err = New(Options{
-		Listen: []Listener{{Addr: netip.AddrPortFrom(ip, 3478), UDP: true}}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
+		Listen: []Listener{{Addr: netip.AddrPortFrom(ip, 3478), UDP: true}, {Addr: netip.MustParseAddrPort("127.0.0.1:0"), TCP: true}}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
 		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Bindings: replies, Engines: 1,
+		Ended:  func(r Record) { in.ends <- r.Why },
 		Policy: func([]netip.AddrPort) (*netpolicy.Policy, error) { return netpolicy.New(netpolicy.Options{}) },
 	})
 	fail(err)
 	in.host, err = in.plane.Host(in.client.Addr)
 	fail(err)
 	ctx, cancel := context.WithCancel(context.Background())
-	up, down := make(chan struct{}), make(chan error, 1)
-	go func() { down <- in.Serve(ctx, func([]Bound) { close(up) }) }()
-	<-up
+	up, down := make(chan []Bound, 1), make(chan error, 1)
+	go func() { down <- in.Serve(ctx, func(b []Bound) { up <- b }) }()
+	in.tcp = (<-up)[1].Addr
 	t.Cleanup(func() { cancel(); fail(<-down); in.host.Close() })
 	return in
 }
@@ -82,6 +89,14 @@ func (in *inside) answered() bool {
 		in.t.Fatal(err)
 	}
 	return binary.BigEndian.Uint16(b)&0x0110 == 0x0100
+}
+
+// stick keeps the engine at one request until free is called.
+func (in *inside) stick() (free func()) {
+	busy, going := make(chan struct{}), make(chan struct{})
+	in.engines[0].Submit(func() (engine.Request, bool) { close(busy); <-going; return engine.Request{}, false }, func(engine.Result) {})
+	<-busy
+	return sync.OnceFunc(func() { close(going) })
 }
 
 // What pion has served while the session was being ended is not confirmed.
@@ -149,16 +164,14 @@ func TestOneSessionDoesNotFillTheQueue(t *testing.T) {
 	if !in.answered() {
 		t.Fatal("no allocation")
 	}
-	busy, free := make(chan struct{}), make(chan struct{})
-	in.engines[0].Submit(func() (engine.Request, bool) { close(busy); <-free; return engine.Request{}, false }, func(engine.Result) {})
-	<-busy
+	free := in.stick()
 	for range 100 {
 		in.forward(in.request(gate.CreatePermission), time.Now())
 	}
 	if st := in.Stats(); st.EngineQueue != maxInFlight || st.Dropped["session_busy"] != 100-maxInFlight {
 		t.Errorf("%d waiting, %d dropped", st.EngineQueue, st.Dropped["session_busy"])
 	}
-	close(free)
+	free()
 	for range maxInFlight {
 		if !in.answered() {
 			t.Error("refused")

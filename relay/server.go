@@ -58,7 +58,8 @@ type Options struct {
 	Verifier *auth.Verifier
 	Ledger   *ratelimit.Ledger
 	// Replies is the budget of challenges and other unauthenticated errors a
-	// source, Bindings that of Binding answers.
+	// source over UDP, Bindings that of Binding answers. A TCP or TLS connection
+	// is read more slowly instead: see stream.Conn.Pace.
 	Replies, Bindings *ratelimit.Limiter
 	// Policy makes the first policy. It is called once by Serve, when the
 	// addresses in use are known and before anything is answered.

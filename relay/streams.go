@@ -78,17 +78,36 @@ func (l Listener) check() error {
 	case len(l.ProxyFrom) > 0 && !l.TCP && !l.TLS:
 		return fmt.Errorf("relay: Listen has %s with ProxyFrom, but only TCP and TLS carry a PROXY header", l.Addr)
 	}
+	for _, p := range l.ProxyFrom {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("relay: Listen has %s with %s in ProxyFrom; name a network, IPv4 as IPv4", l.Addr, p)
+		}
+	}
 	return nil
 }
 
 // answers are buffers for what the gate replies to a stream at once.
 var answers = sync.Pool{New: func() any { return new([dataplane.MaxControl]byte) }}
 
-// frame takes one message of a TCP or TLS connection, on its goroutine.
+// frame takes one message of a TCP or TLS connection, on its goroutine. What
+// costs the client no part of a session is taken at a pace.
 func (s *Server) frame(c *stream.Conn, buf []byte, n int) {
 	client := clientOf(c)
-	if s.o.Plane.Deliver(client, buf, n) {
-		return
+	free := false
+	if !s.o.Plane.Deliver(client, buf, n) {
+		free = s.reply(c, client, buf[dataplane.Headroom:dataplane.Headroom+n])
+	}
+	if free || !c.Held() {
+		c.Pace()
+	}
+}
+
+// reply handles a message that is no data; true: it was answered at once.
+func (s *Server) reply(c *stream.Conn, client dataplane.Client, b []byte) bool {
+	if !s.serving.Load() { // silence would keep the client waiting
+		s.counts.notServing.Add(1)
+		c.Close()
+		return false
 	}
 	out := answers.Get().(*[dataplane.MaxControl]byte)
 	defer answers.Put(out)
@@ -96,9 +115,12 @@ func (s *Server) frame(c *stream.Conn, buf []byte, n int) {
 	if c.Secure() {
 		control = s.control(gate.TLS)
 	}
-	if answer := control(client, buf[dataplane.Headroom:dataplane.Headroom+n], s.now(), out[:0]); len(answer) > 0 {
-		s.o.Plane.Send(client, answer)
+	answer := control(client, b, s.now(), out[:0])
+	if len(answer) == 0 {
+		return false
 	}
+	s.o.Plane.Send(client, answer)
+	return true
 }
 
 func clientOf(c *stream.Conn) dataplane.Client { return dataplane.Client{Addr: c.Remote(), Stream: c} }
@@ -111,9 +133,14 @@ func (s *Server) gone(c *stream.Conn) {
 		return
 	}
 	x.gone.Store(true)
-	if !x.view.Load().Pending { // else finishAllocate sees the mark
-		s.end(x, EndDisconnected)
+	if x.view.Load().Pending { // finishAllocate sees the mark
+		return
 	}
+	why := EndDisconnected
+	if !s.serving.Load() { // an Allocate that was served while the server stopped
+		why = EndShutdown
+	}
+	s.end(x, why)
 }
 
 // hold keeps the session's connection, if it has one, from being closed as

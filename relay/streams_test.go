@@ -162,7 +162,11 @@ func TestSessionEndsWithItsConnection(t *testing.T) {
 		must(t, raw.WriteRaw(request))
 		conn.Close()
 	}
-	for deadline := time.Now().Add(10 * time.Second); b.server.Sessions() > 0 && time.Now().Before(deadline); {
+	c := b.server.Stats().Streams
+	gone := func() bool {
+		return c.Accepted() == 102 && c.Open(stream.Opening)+c.Open(stream.TCP)+c.Open(stream.TLS) == 0
+	}
+	for deadline := time.Now().Add(10 * time.Second); !(gone() && b.server.Sessions() == 0) && time.Now().Before(deadline); {
 		runtime.Gosched()
 	}
 	left := b.server.Sessions()

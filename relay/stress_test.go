@@ -53,6 +53,14 @@ func TestStress(t *testing.T) {
 		}
 	})
 	t.Run("sockets", func(t *testing.T) { newStress(t, socketBed).run(99, 600, 3*time.Second) })
+	t.Run("streams", func(t *testing.T) {
+		streams := func(t testing.TB, s setup) *bed {
+			options := s.options
+			s.options = func(o *relay.Options) { options(o); o.Listen[0].TCP = true }
+			return socketBed(t, s)
+		}
+		newStress(t, streams).run(7, 600, 3*time.Second)
+	})
 }
 
 // run lets the clients do their operations, stops the server after a while,
@@ -95,6 +103,12 @@ func (s *stress) changePolicies() {
 // matter here.
 func (s *stress) client(r *rand.Rand, id, operations int) {
 	c := s.raw(fmt.Sprint("user", id%5))
+	conn := new(caller)
+	if len(s.bound) > 1 && id%4 != 0 {
+		conn = &caller{at: s.bound[1].Addr}
+		defer conn.hangUp(r)
+		c.Conn, c.Server = conn, conn.at
+	}
 	c.Timeout = 40 * time.Millisecond
 	peer := func() netip.AddrPort {
 		if p := s.relayed[r.IntN(len(s.relayed))].Load(); p != nil && r.IntN(4) > 0 {
@@ -106,7 +120,7 @@ func (s *stress) client(r *rand.Rand, id, operations int) {
 		if s.stopped.Load() {
 			return
 		}
-		switch r.IntN(12) {
+		switch r.IntN(13) {
 		case 0, 1, 2:
 			if a, err := c.Allocate(); err == nil && a.OK() {
 				s.relayed[id].Store(&a.Relayed)
@@ -128,6 +142,11 @@ func (s *stress) client(r *rand.Rand, id, operations int) {
 			}
 		case 11:
 			time.Sleep(time.Duration(r.IntN(700)) * time.Millisecond) // let sessions lapse
+		case 12:
+			if r.IntN(2) == 0 {
+				s.endAndBegin(c) // and be gone while that is served
+			}
+			conn.hangUp(r)
 		}
 	}
 }
@@ -161,8 +180,11 @@ func (s *stress) settle(ports int, faults map[string]uint64) {
 	if got != carried {
 		s.t.Errorf("records add up to %v, the plane carried %v", got, carried)
 	}
-	if sessions != st.AllocationsTotal["success"] || st.Allocations["udp"] != 0 {
-		s.t.Errorf("%d begun, %d ended, %d live", st.AllocationsTotal["success"], sessions, st.Allocations["udp"])
+	if live := st.Allocations["udp"] + st.Allocations["tcp"]; sessions != st.AllocationsTotal["success"] || live != 0 || s.server.Sessions() != 0 {
+		s.t.Errorf("%d begun, %d ended, %d live, %d in the table", st.AllocationsTotal["success"], sessions, live, s.server.Sessions())
+	}
+	if st.Streams != nil {
+		s.settleStreams(st.Streams)
 	}
 	if st.RelayPortsFree != ports {
 		s.t.Errorf("%d of %d ports are back", st.RelayPortsFree, ports)

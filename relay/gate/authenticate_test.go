@@ -321,3 +321,21 @@ func TestSecondAllocate(t *testing.T) {
 		r.reply(r.judge(againMsg(r, r.alice)), 401, nil)
 	})
 }
+
+// Whoever forges a source over UDP must not silence its connections.
+func TestStreamsAreNotBudgeted(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		spent, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 1})
+		must(t, err)
+		spent.Allow(testClient.Addr.Addr(), testNow)
+		o.Replies, o.Bindings = spent, spent
+	})
+	for _, over := range []Transport{TCP, TLS} {
+		r.transport = over
+		r.reply(r.judge(allocateMsg()), 401, nil)
+		r.reply(r.judge(newMsg(tBinding)), 0, nil)
+	}
+	r.transport = UDP
+	r.dropped(r.judge(allocateMsg()), RepliesSpent)
+	r.dropped(r.judge(newMsg(tBinding)), RepliesSpent)
+}

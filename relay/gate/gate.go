@@ -7,6 +7,7 @@ import (
 	"github.com/pion/stun/v3"
 
 	"turnpike/auth"
+	"turnpike/ratelimit"
 )
 
 // Gate judges packets. Its methods may be called from any goroutine.
@@ -71,7 +72,7 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // binding answers anybody (RFC 8489 §6.3.1), whatever credentials ICE or an
 // eager client has added.
 func (c *call) binding() Verdict {
-	if !c.g.o.Bindings.Allow(c.p.Client.Addr.Addr(), c.now) {
+	if !c.affords(c.g.o.Bindings) {
 		return c.drop(RepliesSpent)
 	}
 	if c.m.unknowns > 0 {
@@ -88,10 +89,17 @@ func (c *call) drop(r Reason) Verdict {
 // plain replies without a signature, to somebody who may not be there: it costs
 // a token of the source's budget.
 func (c *call) plain(code int) Verdict {
-	if !c.g.o.Replies.Allow(c.p.Client.Addr.Addr(), c.now) {
+	if !c.affords(c.g.o.Replies) {
 		return c.drop(RepliesSpent)
 	}
 	return c.reply(code, nil)
+}
+
+// affords takes a token of the source's budget. A stream needs none: its source
+// is no forgery, so that those who forge it over UDP must not silence it, and
+// its client would not ask again (RFC 8489 §6.2.2).
+func (c *call) affords(budget *ratelimit.Limiter) bool {
+	return c.p.Transport != UDP || budget.Allow(c.p.Client.Addr.Addr(), c.now)
 }
 
 // refuse replies with an error, signed under the client's key.

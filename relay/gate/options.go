@@ -37,9 +37,9 @@ type Options struct {
 	// Verifier checks credentials. Its realm must be Realm.
 	Verifier *auth.Verifier
 	// Replies is the budget of challenges and other unauthenticated errors a
-	// source, Bindings that of answers to Binding requests. They are two, so
-	// that whoever asks for an address does not use up what others of the same
-	// source need to begin.
+	// source over UDP, Bindings that of answers to Binding requests. They are
+	// two, so that whoever asks for an address does not use up what others of
+	// the same source need to begin. The pace of a stream is for its owner.
 	Replies, Bindings *ratelimit.Limiter
 	// Sessions reads the session of a client. It is called from the packet
 	// path: it must not wait.

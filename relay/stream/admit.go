@@ -1,9 +1,19 @@
 package stream
 
-import "net/netip"
+import (
+	"container/list"
+	"net/netip"
+	"time"
+)
 
 // share is what one source has of the server.
 type share struct{ conns, handshakes int }
+
+// shaking is a connection's place among the handshakes.
+type shaking struct {
+	place *list.Element // in Server.handshakes; nil: none
+	since time.Duration // after Server.epoch
+}
 
 // sourceBits is the IPv6 prefix that counts as one source: the least that a
 // household gets, as in package ratelimit.
@@ -75,25 +85,50 @@ func (s *Server) leave(c *Conn) {
 	s.sources[c.source] = of
 }
 
-// beginHandshake reports whether there is room for one more TLS handshake.
+// handshakeTime is what a handshake may take while others wait: some round trips
+// of a slow network.
+const handshakeTime = time.Second
+
+// beginHandshake reports whether there is room for one more TLS handshake. If
+// not, the oldest makes room once its time is over: a client that begins and
+// does not go on must not keep the others out until Options.Handshake.
 func (s *Server) beginHandshake(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	of := s.sources[c.source]
-	if s.handshakes >= s.o.MaxHandshakes || of.handshakes >= (s.o.MaxHandshakes+1)/2 {
+	if s.sources[c.source].handshakes >= (s.o.MaxHandshakes+1)/2 {
 		return false
 	}
-	s.handshakes++
-	of.handshakes++
-	s.sources[c.source] = of
+	now := time.Since(s.epoch)
+	if s.handshakes.Len() >= s.o.MaxHandshakes {
+		oldest := s.handshakes.Front().Value.(*Conn)
+		if now-oldest.shaking.since < handshakeTime {
+			return false
+		}
+		s.endHandshakeLocked(oldest)
+		oldest.end(MaxHandshakes)
+	}
+	c.shaking = shaking{s.handshakes.PushBack(c), now}
+	s.countHandshakeLocked(c, 1)
 	return true
 }
 
 func (s *Server) endHandshake(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endHandshakeLocked(c)
+}
+
+func (s *Server) endHandshakeLocked(c *Conn) {
+	if c.shaking.place == nil { // it has made room
+		return
+	}
+	s.handshakes.Remove(c.shaking.place)
+	c.shaking.place = nil
+	s.countHandshakeLocked(c, -1)
+}
+
+func (s *Server) countHandshakeLocked(c *Conn, n int) {
 	of := s.sources[c.source]
-	s.handshakes--
-	of.handshakes--
+	of.handshakes += n
 	s.sources[c.source] = of
 }

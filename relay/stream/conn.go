@@ -27,22 +27,25 @@ type Conn struct {
 	in     input
 	reader reader
 	state  State
-	known  bool // Frame has been called
-	begun  bool // a part of a message is there
+	known  bool          // Frame has been called
+	begun  bool          // a part of a message is there
+	paced  time.Duration // what Pace has let by lasts until then, in even steps, since Server.epoch
 
 	// Guarded by Server.mu.
 	source  netip.Prefix
 	claimed bool // it counts for source
+	shaking shaking
 
 	why     atomic.Uint32  // a Reason; written under mu, once
 	writers sync.WaitGroup // runWriter; none begins when why is set
 	write   func()         // runWriter, made once: a go statement of a method allocates
 
+	held atomic.Int32 // written under mu
+
 	mu      sync.Mutex // guards the following fields
-	held    int
-	queued  *batch // nil: nothing
-	flying  int    // bytes that runWriter is at
-	writing bool   // runWriter is there
+	queued  *batch     // nil: nothing
+	flying  int        // bytes that runWriter is at
+	writing bool       // runWriter is there
 }
 
 var _ dataplane.Stream = (*Conn)(nil)
@@ -55,6 +58,7 @@ func newConn(s *Server, raw net.Conn, k *Kind) *Conn {
 	c.proxied = k.proxies(c.remote.Addr())
 	c.watch.epoch, c.watch.due = s.epoch, c.end
 	c.write = c.runWriter
+	c.paced = -paceBurst * paceStep // long before any message
 	return c
 }
 
@@ -83,7 +87,7 @@ func (c *Conn) Secure() bool { return c.secure }
 func (c *Conn) Hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held++
+	c.held.Add(1)
 	c.watch.stop(clockAuthenticate)
 	c.watch.stop(clockIdle)
 }
@@ -93,8 +97,28 @@ func (c *Conn) Hold() {
 func (c *Conn) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held--; c.held == 0 {
+	if c.held.Add(-1) == 0 {
 		c.watch.start(clockIdle, c.s.o.Idle)
+	}
+}
+
+// Held reports whether a session lives on the connection.
+func (c *Conn) Held() bool { return c.held.Load() > 0 }
+
+const (
+	paceStep  = 20 * time.Millisecond
+	paceBurst = 200
+)
+
+// Pace is for Frame to call for a message that anybody may send: it waits, so
+// that 50 of them a second are taken from the connection, and 200 at once after
+// a rest. A stream carries more messages than a network does datagrams. No wait
+// is longer than 20 ms.
+func (c *Conn) Pace() {
+	now := time.Since(c.s.epoch)
+	c.paced = max(c.paced, now-paceBurst*paceStep) + paceStep
+	if wait := c.paced - now; wait > 0 {
+		time.Sleep(wait)
 	}
 }
 

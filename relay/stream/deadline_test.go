@@ -231,3 +231,31 @@ func TestWatchFindsWhatIsDue(t *testing.T) {
 		}
 	})
 }
+
+// A connection is read at a pace, and at once again after a rest.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := framer(t)
+		for _, step := range []struct {
+			rest  time.Duration
+			n     int
+			takes time.Duration
+		}{
+			{0, 200, 0},
+			{0, 50, time.Second},
+			{500 * time.Millisecond, 25, 0},
+			{0, 1, 20 * time.Millisecond},
+			{time.Hour, 200, 0},
+			{0, 100, 2 * time.Second},
+		} {
+			time.Sleep(step.rest)
+			begin := time.Now()
+			for range step.n {
+				c.Pace()
+			}
+			if d := time.Since(begin); d != step.takes {
+				t.Errorf("%d after a rest of %v took %v, want %v", step.n, step.rest, d, step.takes)
+			}
+		}
+	})
+}

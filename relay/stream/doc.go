@@ -17,6 +17,11 @@
 // it the goroutine's stack and what crypto/tls keeps. A part of a message holds
 // 8 KiB until it is whole or [Options].FrameTime has passed.
 //
+// While Frame is at a message nothing more is read: it may wait, and Pace does,
+// so that a flood of small messages is the client's own trouble. Of the TLS
+// handshakes at one time the oldest makes room for the next when it has taken a
+// second, so that those who never finish keep nobody out.
+//
 // Whatever begins with neither TLS nor STUN is closed without an answer, so is
 // everything that can't be a message: a wrong magic cookie at its eighth byte,
 // a length at its fourth. ChannelData is no begin, since a new connection has no

@@ -195,9 +195,9 @@ func (b *bed) close() {
 			b.t.Errorf("%d open (%v)", n, s)
 		}
 	}
-	if len(b.conns)+len(b.sources)+len(b.listeners)+b.handshakes != 0 {
+	if len(b.conns)+len(b.sources)+len(b.listeners)+b.handshakes.Len() != 0 {
 		b.t.Errorf("left: %d connections, %d sources, %d listeners, %d handshakes",
-			len(b.conns), len(b.sources), len(b.listeners), b.handshakes)
+			len(b.conns), len(b.sources), len(b.listeners), b.handshakes.Len())
 	}
 	if len(b.gone) != len(b.frames) {
 		b.t.Errorf("%d connections had a Frame, %d a Gone", len(b.frames), len(b.gone))

@@ -16,8 +16,8 @@ type Options struct {
 	// Frame takes one whole message, STUN or ChannelData without its padding,
 	// at buf[dataplane.Headroom:dataplane.Headroom+n]; dataplane.Tailroom is
 	// behind it. It is called on the connection's own goroutine, one message
-	// after the other, and must not wait. buf may be overwritten and is valid
-	// during the call only.
+	// after the other: nothing more is read until it returns. buf may be
+	// overwritten and is valid during the call only.
 	Frame func(c *Conn, buf []byte, n int)
 	// Gone is told once of every connection that Frame has seen, after the last
 	// Frame, when the connection is over.
@@ -31,7 +31,8 @@ type Options struct {
 	// a proxy the source is the client that the PROXY header names.
 	MaxConns, MaxConnsPerIP int
 	// MaxHandshakes is the most TLS handshakes at a time; 64 if 0. One source
-	// may have half of them, so that it can't keep all others out.
+	// may have half of them, so that it can't keep all others out. When there
+	// is no room, one that has taken a second or more makes room.
 	MaxHandshakes int
 
 	// Handshake is the time from the accept until the first byte has come, the

@@ -7,7 +7,7 @@ const (
 	Alive            Reason = iota // it is not over
 	MaxConns                       // refused: Options.MaxConns
 	MaxConnsPerIP                  // refused: Options.MaxConnsPerIP
-	MaxHandshakes                  // refused: Options.MaxHandshakes, or its source has half of them
+	MaxHandshakes                  // refused or cut: Options.MaxHandshakes, or its source has half of them
 	NotTURN                        // the first byte begins neither TLS nor a message
 	WrongKind                      // TLS where only TCP is served, or the other way round
 	BadProxy                       // a proxy's PROXY header is missing, malformed or names no client

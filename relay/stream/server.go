@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"net/netip"
@@ -26,7 +27,7 @@ type Server struct {
 	listeners  map[net.Listener]struct{}
 	conns      map[*Conn]struct{}
 	sources    map[netip.Prefix]share
-	handshakes int
+	handshakes list.List // of *Conn, oldest first
 }
 
 // New checks the options. It opens nothing.

@@ -1,0 +1,70 @@
+package stream
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Whoever begins handshakes and does not go on keeps nobody out for long: the
+// oldest makes room, once it has had the time that an honest one takes.
+func TestStalledHandshakesMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Options{MaxHandshakes: 2}, both)
+		half := func(from string) net.Conn {
+			c := b.dial(from)
+			put(c, []byte{recordHandshake})
+			synctest.Wait()
+			return c
+		}
+		half("203.0.113.5:1")
+		time.Sleep(600 * time.Millisecond)
+		half("203.0.113.6:1")
+		silence(t, half("203.0.113.7:1"))
+		time.Sleep(399 * time.Millisecond)
+		silence(t, half("203.0.113.7:2"))
+		b.over(MaxHandshakes, 2)
+		time.Sleep(time.Millisecond)
+		if err := overTLS(b.dial("203.0.113.7:3")).Handshake(); err != nil {
+			t.Errorf("kept out: %v", err)
+		}
+		synctest.Wait()
+		b.over(MaxHandshakes, 3)
+		half("203.0.113.5:2") // the first of its source has given its place back
+		if n := b.Counters().Open(Opening); n != 2 {
+			t.Errorf("%d open", n)
+		}
+	})
+}
+
+// A source that makes room for itself has one place less, and one more.
+func TestHandshakesOfASourceAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Options{MaxHandshakes: 4}, both)
+		half := func(from string) net.Conn {
+			c := b.dial(from)
+			put(c, []byte{recordHandshake})
+			synctest.Wait()
+			return c
+		}
+		var oldest []net.Conn
+		for _, from := range []string{"203.0.113.5:1", "203.0.113.6:1", "203.0.113.6:2", "203.0.113.7:1"} {
+			oldest = append(oldest, half(from))
+		}
+		time.Sleep(time.Second)
+		for i, from := range []string{"203.0.113.5:2", "203.0.113.5:3"} {
+			half(from)
+			begin := time.Now()
+			silence(t, oldest[i])
+			if d := time.Since(begin); d != 0 {
+				t.Errorf("%s: room was made after %v", from, d)
+			}
+		}
+		silence(t, half("203.0.113.5:4")) // its source has half of them
+		b.over(MaxHandshakes, 3)
+		if n := b.Counters().Open(Opening); n != 4 {
+			t.Errorf("%d open", n)
+		}
+	})
+}
