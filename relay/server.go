@@ -236,13 +236,14 @@ func (s *Server) close() error {
 	late := time.AfterFunc(recordPatience, func() { close(s.stopped) })
 	defer late.Stop()
 	s.endAll()
-	errs := []error{s.closeStreams()}
 	s.tellPion()
+	var errs []error
 	for _, e := range s.engines {
 		errs = append(errs, e.Close())
 	}
 	s.endAll() // those whose Allocate was being served meanwhile
-	errs = append(errs, s.o.Plane.Close())
+	// The last answers have been given: connections take them along.
+	errs = append(errs, s.closeStreams(), s.o.Plane.Close())
 	close(s.records)
 	select {
 	case <-s.told:

@@ -275,3 +275,25 @@ func TestDrainEnds(t *testing.T) {
 		t.Errorf("%d left, want 1", left)
 	}
 }
+
+// The client that ends the last session of a drain hears so, though the server
+// is gone at once.
+func TestDrainAnswersTheLast(t *testing.T) {
+	for range 20 {
+		b, _ := streamBed(t, setup{})
+		credential, err := b.issuer.Issue(auth.Request{User: "alice"}, time.Now())
+		must(t, err)
+		c := relaytest.NewClient(turn.NewSTUNConn(b.dial(gate.TCP, nil)), b.at(gate.TCP), relaytest.User{Name: credential.Username, Password: credential.Password})
+		c.Timeout = 10 * time.Second
+		expect(t, 0)(c.Allocate())
+		drained := make(chan struct{})
+		go func() {
+			b.server.Drain(context.Background())
+			b.stop()
+			close(drained)
+		}()
+		expect(t, 0)(c.Refresh(0))
+		<-drained
+		b.close()
+	}
+}

@@ -105,6 +105,10 @@ func (c *Conn) Release() {
 // Held reports whether a session lives on the connection.
 func (c *Conn) Held() bool { return c.held.Load() > 0 }
 
+// farewell is how long a server that closes waits for a client to take what is
+// queued for it.
+const farewell = time.Second
+
 const (
 	paceStep  = 20 * time.Millisecond
 	paceBurst = 200
@@ -133,6 +137,9 @@ func (c *Conn) end(r Reason) {
 		c.why.Store(uint32(r))
 	}
 	c.mu.Unlock()
+	if r == Shutdown {
+		c.watch.start(clockFarewell, farewell)
+	}
 	if r.gentle() {
 		_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // wakes runConn; it fails when there is nobody to wake
 		return

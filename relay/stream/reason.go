@@ -44,7 +44,7 @@ func (r Reason) String() string { return name(reasonNames[:], int(r)) }
 // orphaned socket with a full send buffer would stay for minutes.
 func (r Reason) gentle() bool {
 	switch r {
-	case HandshakeFailed, Unauthenticated, Idle, ClosedByClient, ClosedByUs:
+	case HandshakeFailed, Unauthenticated, Idle, ClosedByClient, ClosedByUs, Shutdown:
 		return true
 	}
 	return false

@@ -177,13 +177,13 @@ func TestCloseNotify(t *testing.T) {
 }
 
 // A client that doesn't take what is queued at the end is cut off in time, and
-// keeps the server from closing for no time at all.
+// keeps a server from closing for a second.
 func TestEndOfAStuckClient(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		close bool
 		takes time.Duration
-	}{{"Conn.Close alone", false, distinct.Write}, {"Server.Close", true, 0}} {
+	}{{"Conn.Close alone", false, distinct.Write}, {"Server.Close", true, farewell}} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBed(t, distinct, both)

@@ -112,8 +112,9 @@ func (s *Server) accept(raw net.Conn, k *Kind) {
 	go c.runConn()
 }
 
-// Close closes the listeners and cuts all connections, and waits until the
-// last Gone and the last Serve have returned.
+// Close closes the listeners and all connections, and waits until the last Gone
+// and the last Serve have returned. Clients have a second to take what is queued
+// for them.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	if !s.closed {

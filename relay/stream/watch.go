@@ -14,13 +14,14 @@ const (
 	clockFrame
 	clockAuthenticate
 	clockIdle
-	clockFlush // all that was queued
-	clockWrite // what TLS writes, also by itself
+	clockFlush    // all that was queued
+	clockWrite    // what TLS writes, also by itself
+	clockFarewell // what is queued when the server closes
 	numClocks
 )
 
 var clockReasons = [numClocks]Reason{
-	HandshakeTimeout, FirstFrame, FrameTimeout, Unauthenticated, Idle, WriteTimeout, WriteTimeout,
+	HandshakeTimeout, FirstFrame, FrameTimeout, Unauthenticated, Idle, WriteTimeout, WriteTimeout, WriteTimeout,
 }
 
 // watch is a connection's deadlines. They change with every message and hardly
