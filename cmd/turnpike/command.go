@@ -51,8 +51,10 @@ func serveCommand() *cobra.Command {
 	file := configFlag(c)
 	c.Flags().BoolVar(&dev, "dev", false, "development server: loopback, fresh secrets, no files")
 	c.Flags().BoolVar(&asJSON, "json", false, "with --dev: print how to use the server as one line of JSON once everything listens")
-	c.MarkFlagsMutuallyExclusive("dev", "config")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if dev && c.Flags().Changed("config") {
+			return errors.New("serve: --dev reads no configuration; leave out --dev or --config")
+		}
 		sig, stop := catchSignals(c.Context())
 		defer stop()
 		if !dev {

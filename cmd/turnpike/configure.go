@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -17,7 +19,7 @@ import (
 func serveFile(c *cobra.Command, file string, sig *signals) error {
 	configured, s, warnings, err := load(file)
 	if err != nil {
-		if !c.Flags().Changed("config") {
+		if _, missing := os.Stat(file); errors.Is(missing, fs.ErrNotExist) && !c.Flags().Changed("config") {
 			err = badConfig{fmt.Errorf("%w\nto try the server without any file: turnpike serve --dev", err)}
 		}
 		return err
@@ -30,6 +32,9 @@ func serveFile(c *cobra.Command, file string, sig *signals) error {
 	defer log.close()
 	for _, w := range warnings {
 		log.Warn("configuration", "warning", w.String())
+	}
+	if limit, err := fileLimit(); err == nil {
+		warnFiles(log.Logger, s, limit)
 	}
 	return run(s, sig, log, func(context.Context, *up) error { return nil })
 }

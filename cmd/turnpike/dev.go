@@ -51,7 +51,7 @@ func devSettings() (*settings, error) {
 	return &settings{
 		Realm:       "turnpike",
 		Listen:      []relay.Listener{{Addr: turn, UDP: true, TCP: true, TLS: true}},
-		Relays:      []relayAddr{{Pool: relay.Pool{Bind: loopback, Public: loopback}, Source: "development", fault: devFault}},
+		Relays:      []relayAddr{{Pool: relay.Pool{Bind: loopback, Public: loopback, MinPort: 49152, MaxPort: 65535}, Source: "development", fault: devFault}},
 		Certificate: certificate,
 		MinTLS:      tls.VersionTLS12,
 		NonceKey:    nonceKey,

@@ -30,6 +30,7 @@ const (
 // client does. So what it proves is the data path: socket, worker, gate and
 // answer, and not that a timer still runs.
 type heart struct {
+	begun  atomic.Bool  // the service manager has been told that we are ready
 	failed atomic.Int32 // beats in a row
 	last   atomic.Pointer[string]
 }
@@ -58,7 +59,7 @@ func own(bound []relay.Bound, listen []relay.Listener) (at *relay.Bound) {
 
 func wantsProxy(b relay.Bound, listen []relay.Listener) bool {
 	for _, l := range listen {
-		if l.Addr.Addr() == b.Addr.Addr() && slices.ContainsFunc(l.ProxyFrom, func(p netip.Prefix) bool { return p.Contains(b.Addr.Addr()) }) {
+		if l.Addr == b.Addr && slices.ContainsFunc(l.ProxyFrom, func(p netip.Prefix) bool { return p.Contains(b.Addr.Addr()) }) {
 			return true
 		}
 	}
@@ -79,12 +80,10 @@ func (h *heart) run(ctx context.Context, at *relay.Bound, sessions func() int, l
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	begun := false
 	for {
 		if at == nil || h.beat(ctx, *at) {
-			if !begun {
+			if !h.begun.Swap(true) {
 				notify(log, ready)
-				begun = true
 			}
 			notify(log, alive)
 			notifyStatus(log, sessions())

@@ -42,6 +42,7 @@ func TestHeart(t *testing.T) {
 
 func TestHeartAsksWhoAnswers(t *testing.T) {
 	at := netip.MustParseAddrPort("10.0.0.5:443")
+	side := relay.Bound{Addr: netip.MustParseAddrPort("10.0.0.5:5349"), Transport: gate.TLS}
 	udp, tcp, tls := relay.Bound{Addr: at}, relay.Bound{Addr: at, Transport: gate.TCP}, relay.Bound{Addr: at, Transport: gate.TLS}
 	plain := []relay.Listener{{Addr: at}}
 	proxied := []relay.Listener{{Addr: at, ProxyFrom: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
@@ -54,6 +55,7 @@ func TestHeartAsksWhoAnswers(t *testing.T) {
 		{[]relay.Bound{tls, tcp}, plain, &tls},
 		{[]relay.Bound{tls, udp}, proxied, &udp}, // UDP carries no PROXY header
 		{[]relay.Bound{tls, tcp}, proxied, nil},
+		{[]relay.Bound{tls, side}, append(proxied, relay.Listener{Addr: side.Addr}), &side},
 	} {
 		got := own(c.bound, c.listen)
 		if (got == nil) != (c.want == nil) || got != nil && *got != *c.want {

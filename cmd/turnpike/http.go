@@ -67,8 +67,11 @@ func listenUnix(path string) (net.Listener, error) {
 		if info.Mode().Type() != fs.ModeSocket {
 			return nil, fmt.Errorf("%s is there and no socket; name another path", path)
 		}
-		if c, err := net.Dial("unix", path); err == nil {
+		c, err := net.Dial("unix", path)
+		if err == nil {
 			c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) { // a busy one, and one of another user, may refuse otherwise
 			return nil, fmt.Errorf("somebody listens on %s; name another path", path)
 		}
 		if err := os.Remove(path); err != nil {

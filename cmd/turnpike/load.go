@@ -53,10 +53,13 @@ func (l *loader) fault(path, cure, format string, args ...any) {
 	l.faults = append(l.faults, l.c.Fault(path, fmt.Sprintf(format, args...), cure))
 }
 
-// wrong gathers an error whose words hold the cure as well.
+// wrong gathers an error, or several that were joined, whose words hold the
+// cure as well.
 func (l *loader) wrong(path string, err error) {
 	if err != nil {
-		l.fault(path, "", "%v", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			l.fault(path, "", "%s", line)
+		}
 	}
 }
 

@@ -46,9 +46,23 @@ func newLogs(w io.Writer, format string, level slog.Level) *logs {
 		}
 		return slog.NewJSONHandler(w, o)
 	}
-	l.Logger, l.records = slog.New(handler(l)), slog.New(handler(w))
-	go l.run(w)
+	l.Logger, l.records = slog.New(handler(l)), slog.New(handler(counted{w, &l.lost}))
+	go l.run(counted{w, &l.lost})
 	return l
+}
+
+// counted counts the lines that a log does not take.
+type counted struct {
+	io.Writer
+	lost *atomic.Uint64
+}
+
+func (w counted) Write(line []byte) (int, error) {
+	n, err := w.Writer.Write(line)
+	if err != nil {
+		w.lost.Add(1)
+	}
+	return n, err
 }
 
 // Write queues one line; slog calls it once for each.
@@ -69,7 +83,7 @@ func (l *logs) Write(line []byte) (int, error) {
 func (l *logs) run(w io.Writer) {
 	defer close(l.done)
 	for line := range l.queue {
-		_, _ = w.Write(line) // there is nobody else to tell
+		_, _ = w.Write(line) // counted
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"turnpike/pkg/probe"
@@ -30,7 +31,7 @@ func resolve(ctx context.Context, s *settings, log *logs) ([]relay.Pool, error) 
 		if r.Source == "" {
 			addr, server, err := probe.PublicAddr(limited, r.Bind, s.STUN)
 			if err != nil {
-				return nil, r.fault(fmt.Sprintf("the public address of %s could not be asked for: %v", r.Bind, err),
+				return nil, r.fault(fmt.Sprintf("the public address of %s could not be asked for: %s", r.Bind, strings.ReplaceAll(err.Error(), "\n", ", ")),
 					"name it with public_ip, or as `public` beside the address")
 			}
 			r.Public, r.Source = addr, "STUN server "+server

@@ -39,7 +39,10 @@ func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 		case <-ctx.Done():
 			return
 		case <-sig.reload:
-			notifyReloading(log)
+			begun := p.heart.begun.Load() // who is not ready yet is not because of a signal
+			if begun {
+				notifyReloading(log)
+			}
 			bad := 0
 			for name, c := range all {
 				changed, err := c.Reload()
@@ -51,7 +54,9 @@ func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 				}
 			}
 			log.Info("reloaded", "certificates", len(all)-bad, "refused", bad)
-			notify(log, ready)
+			if begun {
+				notify(log, ready)
+			}
 		}
 	}
 }

@@ -24,7 +24,11 @@ type up struct {
 // run finds the public addresses, builds the server, serves, and stops as the
 // signals say. announced is called once everything listens.
 func run(s *settings, sig *signals, log *logs, announced func(context.Context, *up) error) error {
-	pools, err := resolve(sig.ended, s, log)
+	pools, err := resolve(sig.drain, s, log)
+	if sig.drain.Err() != nil {
+		log.Info("stopped before it served")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -38,12 +42,12 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 	u := &up{settings: s, parts: p}
 	issuers, err := listenHTTP(s.Issuer.Listen, maxIssuerConns, s.Issuer.Certificate, s.MinTLS, s.OtherPorts)
 	if err != nil {
-		return fmt.Errorf("issuer: %w", err)
+		return fmt.Errorf("issuer: %w", listenFault("issuer.listen", err))
 	}
 	defer issuers.close()
 	operators, err := listenHTTP(s.Operator, maxOperatorConns, nil, 0, s.OtherPorts)
 	if err != nil {
-		return fmt.Errorf("health and metrics: %w", err)
+		return fmt.Errorf("health and metrics: %w", listenFault("operator.listen", err))
 	}
 	defer operators.close()
 	u.issuer, u.operator = issuers.endpoints(), operators.endpoints()
@@ -54,7 +58,7 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 	group, ctx := errgroup.WithContext(serving)
 	listening := make(chan []relay.Bound, 1)
 	group.Go(func() error {
-		return p.relay.Serve(ctx, func(bound []relay.Bound) { listening <- bound })
+		return listenFault("listen", p.relay.Serve(ctx, func(bound []relay.Bound) { listening <- bound }))
 	})
 	group.Go(func() error {
 		select {
@@ -86,7 +90,7 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 func (p *parts) runDrain(ctx context.Context, sig *signals, patience time.Duration, log *logs, stop func()) {
 	defer stop()
 	select {
-	case <-sig.drain:
+	case <-sig.drain.Done():
 	case <-ctx.Done():
 		return
 	}
@@ -113,7 +117,8 @@ func logServing(log *logs, u *up) {
 		"data_plane", u.parts.relay.Stats().DataPlane)
 }
 
-func words(list []endpoint) (all []string) {
+func words(list []endpoint) []string {
+	all := []string{} // [] in the log, not null
 	for _, e := range list {
 		all = append(all, e.String())
 	}

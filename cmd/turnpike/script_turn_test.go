@@ -102,6 +102,16 @@ func scriptRefresh(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// bind asks for a channel: it has to be granted, or refused with that code.
+func scriptBind(ts *testscript.TestScript, neg bool, args []string) {
+	scriptArgs(ts, !neg && (len(args) == 2 || len(args) == 3), "bind CLIENT PEER [CODE]")
+	r, err := scriptBedOf(ts).clients[args[0]].ChannelBind(0x4000, netip.MustParseAddrPort(args[1]))
+	ts.Check(err)
+	if want := args[2:]; r.OK() != (len(want) == 0) || !r.OK() && want[0] != strconv.Itoa(r.Code) {
+		ts.Fatalf("ChannelBind: %s, want %v", r, want)
+	}
+}
+
 // relay sends from one client's allocation to another's.
 func scriptRelay(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, !neg && len(args) == 2, "relay FROM TO")

@@ -43,6 +43,9 @@ func TestServeDevJSON(t *testing.T) {
 	get(t, line.Health, http.StatusOK, `"status":"ready"`)
 	get(t, strings.Replace(line.Health, "readyz", "livez", 1), http.StatusOK, `"status":"live"`)
 	get(t, s.MetricsURL, http.StatusOK, "turnpike_relay_ports_free 16384")
+	s.waitLine(t, &s.stderr, "the ports it relays from", func(line string) bool {
+		return strings.Contains(line, `"relays":["127.0.0.1 as 127.0.0.1, ports 49152 to 65535"]`)
+	})
 }
 
 func get(t *testing.T, url string, status int, want string) {
@@ -159,6 +162,39 @@ func TestStuckLogStopsNothing(t *testing.T) {
 	case <-time.After(patience):
 		t.Errorf("still there %s after SIGTERM", patience)
 	}
+}
+
+// A log whose reader has gone ends nothing either, and its lines are counted.
+func TestGoneLogStopsNothing(t *testing.T) {
+	reader, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{exited: make(chan struct{})}
+	s.cmd = exec.Command(turnpike(t), "serve", "--dev", "--json")
+	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, stderr
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stderr.Close()
+	go s.runWait()
+	t.Cleanup(func() { s.Stop(t) })
+	line := s.waitLine(t, &s.stdout, "the line that says it listens", func(string) bool { return true })
+	if err := json.Unmarshal([]byte(line), s); err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	c, conn := client(t, s, "alice")
+	defer conn.Close()
+	for _, step := range []func() (relaytest.Response, error){
+		func() (relaytest.Response, error) { return c.Allocate() },
+		func() (relaytest.Response, error) { return c.Refresh(0) }, // which is logged
+	} {
+		if r, err := step(); err != nil || !r.OK() {
+			t.Fatalf("%v %v", r, err)
+		}
+	}
+	s.WaitMetric(t, "turnpike_log_lines_lost_total", 1)
 }
 
 func TestServeNeedsDev(t *testing.T) {

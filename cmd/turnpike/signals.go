@@ -13,8 +13,8 @@ type signals struct {
 	// ended ends at the second SIGTERM or SIGINT: whatever still runs ends now.
 	// A third one ends the process on the spot.
 	ended context.Context
-	// drain is closed by the first.
-	drain chan struct{}
+	// drain ends at the first.
+	drain context.Context
 	// reload has a value for each SIGHUP.
 	reload chan struct{}
 }
@@ -27,17 +27,20 @@ func catchSignals(ctx context.Context) (s *signals, stop func()) {
 	if !isTerminal(os.Stdin) {
 		signal.Notify(raw, syscall.SIGHUP)
 	}
+	// A log whose reader is gone fails its lines, and not the process.
+	signal.Ignore(syscall.SIGPIPE)
 	ended, end := context.WithCancel(ctx)
-	s = &signals{ended: ended, drain: make(chan struct{}), reload: make(chan struct{}, 1)}
-	go s.run(raw, end)
+	drain, begin := context.WithCancel(ctx)
+	s = &signals{ended: ended, drain: drain, reload: make(chan struct{}, 1)}
+	go s.run(raw, begin, end)
 	return s, func() {
 		signal.Stop(raw)
 		end()
+		begin()
 	}
 }
 
-func (s *signals) run(raw <-chan os.Signal, end func()) {
-	draining := false
+func (s *signals) run(raw <-chan os.Signal, begin, end func()) {
 	for {
 		select {
 		case <-s.ended.Done():
@@ -49,13 +52,12 @@ func (s *signals) run(raw <-chan os.Signal, end func()) {
 				case s.reload <- struct{}{}:
 				default: // one is waiting, and it will read what is there then
 				}
-			case draining:
+			case s.drain.Err() != nil:
 				signal.Reset(os.Interrupt, syscall.SIGTERM)
 				end()
 				return
 			default:
-				draining = true
-				close(s.drain)
+				begin()
 			}
 		}
 	}

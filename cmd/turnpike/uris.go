@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"turnpike/pkg/netpolicy"
 	"turnpike/relay"
 	"turnpike/relay/gate"
 )
@@ -40,24 +41,42 @@ func (u *up) uris() (turn, stun []string) {
 	return turn[:min(len(turn), maxURIs)], stun[:min(len(stun), maxURIs)]
 }
 
-// hidden reports whether an address is of no use to clients: loopback, unless
-// there is nothing else.
+// hidden reports whether an address is of no use to clients: there is one that
+// more of them can reach. A host has private ones too, of bridges and tunnels.
 func (u *up) hidden(addr netip.Addr) bool {
-	return addr.IsLoopback() && slices.ContainsFunc(u.turn, func(b relay.Bound) bool { return !b.Addr.Addr().IsLoopback() })
+	return slices.ContainsFunc(u.turn, func(b relay.Bound) bool { return u.reach(b.Addr.Addr()) > u.reach(addr) })
 }
 
-// hostPort is a listener as clients know it: by host name, by the public
-// address of the 1:1 NAT in front of it, or as it is.
+// reach says from where an address can be connected to: 0 this host, 1 private
+// networks, 2 everywhere. Of what a host name stands for nothing is known, but
+// that it is not loopback.
+func (u *up) reach(addr netip.Addr) int {
+	switch public := u.public(addr); {
+	case public.IsLoopback():
+		return 0
+	case u.settings.Issuer.Host == "" && netpolicy.Global(public):
+		return 2
+	}
+	return 1
+}
+
+// public is an address of a listener as clients know it: the one of the 1:1 NAT
+// in front of it, or as it is.
+func (u *up) public(addr netip.Addr) netip.Addr {
+	for _, pool := range u.parts.pools {
+		if pool.Bind == addr {
+			return pool.Public
+		}
+	}
+	return addr
+}
+
+// hostPort is a listener as clients know it, by host name if there is one.
 func (u *up) hostPort(at netip.AddrPort) string {
 	if host := u.settings.Issuer.Host; host != "" {
 		return net.JoinHostPort(host, strconv.Itoa(int(at.Port())))
 	}
-	for _, pool := range u.parts.pools {
-		if pool.Bind == at.Addr() {
-			return netip.AddrPortFrom(pool.Public, at.Port()).String()
-		}
-	}
-	return at.String()
+	return netip.AddrPortFrom(u.public(at.Addr()), at.Port()).String()
 }
 
 // unique drops repetitions: of several addresses one host name is left.

@@ -50,34 +50,41 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	if p.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{}); err != nil {
 		return nil, err
 	}
-	budget := ratelimit.Options{PerSecond: s.Limits.RepliesPerSecond, Burst: s.Limits.RepliesBurst}
-	replies, err := ratelimit.NewLimiter(budget)
-	if err != nil {
+	o := s.relayOptions(pools)
+	o.Verifier, o.Ledger = verifier, p.ledger
+	if o.Replies, err = ratelimit.NewLimiter(s.Limits.replies()); err != nil {
 		return nil, err
 	}
-	bindings, err := ratelimit.NewLimiter(budget)
-	if err != nil {
+	if o.Bindings, err = ratelimit.NewLimiter(s.Limits.replies()); err != nil {
 		return nil, err
 	}
-	plane, err := std.New(std.Options{})
-	if err != nil {
+	if o.Plane, err = std.New(std.Options{}); err != nil {
 		return nil, err
 	}
-	streams := s.Streams
-	if s.Certificate != nil {
-		streams.TLS = certs.Relay(s.Certificate, s.MinTLS)
+	o.Policy = func(listening []netip.AddrPort) (*netpolicy.Policy, error) {
+		return newPolicy(s.Policy, pools, slices.Concat(listening, p.services))
 	}
-	p.relay, err = relay.New(relay.Options{
-		Listen: s.Listen, Streams: streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
-		Plane: plane, Verifier: verifier, Ledger: p.ledger, Replies: replies, Bindings: bindings,
+	o.Ended = func(r relay.Record) { logEnd(logs.records, r) }
+	p.relay, err = relay.New(o)
+	return p, err
+}
+
+// relayOptions are what the settings say of the relay; the rest are parts.
+func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
+	o := relay.Options{
+		Listen: s.Listen, Streams: s.Streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
 		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
 		OldChannels: s.Limits.OldChannels,
-		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) {
-			return newPolicy(s.Policy, pools, slices.Concat(listening, p.services))
-		},
-		Ended: func(r relay.Record) { logEnd(logs.records, r) },
-	})
-	return p, err
+	}
+	if s.Certificate != nil {
+		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)
+	}
+	return o
+}
+
+// replies is the budget of a source.
+func (l limitSettings) replies() ratelimit.Options {
+	return ratelimit.Options{PerSecond: l.RepliesPerSecond, Burst: l.RepliesBurst}
 }
 
 // newPolicy is the peer policy of a host that listens on own.

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Fault is one thing that is wrong, where it stands, and what to do about it.
@@ -28,6 +31,22 @@ func (f Fault) Error() string {
 	b.WriteString(": " + f.Reason)
 	if f.Cure != "" {
 		b.WriteString("; " + f.Cure)
+	}
+	return oneLined(b.String())
+}
+
+// oneLined writes what could garble a terminal or a log, such as a line end in
+// the name of a file, as Go does.
+func oneLined(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if r == utf8.RuneError && size == 1 || !unicode.IsPrint(r) {
+			b.WriteString(strings.Trim(strconv.QuoteToASCII(text[:size]), `"`))
+		} else {
+			b.WriteString(text[:size])
+		}
+		text = text[size:]
 	}
 	return b.String()
 }

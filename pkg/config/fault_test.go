@@ -163,6 +163,8 @@ t.yaml:2:29: relay.max_port: is a YAML alias; write out what it stands for`},
 		`t.yaml:2:28: relay.addresses[0].bind: is "0.0.0.0", every address at once; give a single IP or auto`},
 	{"unix socket, relative", "version: 1\noperator: {listen: [\"unix:run/x\"]}\n",
 		`t.yaml:2:21: operator.listen[0]: is "unix:run/x", no absolute path; write unix:/path`},
+	{"unix socket with a path too long", "version: 1\noperator: {listen: [\"unix:/" + strings.Repeat("x", 107) + "\"]}\n",
+		`t.yaml:2:21: operator.listen[0]: is "unix:/` + strings.Repeat("x", 58) + `"..., a path of 108 bytes; choose one of 107 or fewer, the system has no room for more`},
 	{"unix socket with a NUL", "version: 1\noperator: {listen: [\"unix:/run/\\0\"]}\n",
 		`t.yaml:2:21: operator.listen[0]: is "unix:/run/\x00", no absolute path; write unix:/path`},
 	{"stun server", "version: 1\nstun_servers: [\"stun:stun.example.org\"]\n",
@@ -321,6 +323,14 @@ func TestGoodNeighbours(t *testing.T) {
 		if got := b.faults("version: 1\n" + text); got != "" {
 			t.Errorf("%s\n%s", text, got)
 		}
+	}
+}
+
+// TestFaultIsOneLine: a file can have any name, and a cure or a reason quote it.
+func TestFaultIsOneLine(t *testing.T) {
+	f := Fault{File: "a\nb.yaml", Line: 1, Column: 2, Path: "p", Reason: "is \x1b[31m\xff \"§\"", Cure: "run chmod o= a\u2028b"}
+	if got, want := f.Error(), `a\nb.yaml:1:2: p: is \x1b[31m\xff "§"; run chmod o= a\u2028b`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }
 

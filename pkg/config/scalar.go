@@ -107,8 +107,12 @@ func (s *shape) parseText(text string) (any, problem) {
 	case AutoAddr:
 		return v, autoProblem(text, s.unit, v, err)
 	case Endpoint:
-		if v.Unix == "" {
+		switch {
+		case v.Unix == "":
 			return v, endpointProblem(text, v, err)
+		case len(v.Unix) > maxUnixPath:
+			return nil, problem{fmt.Sprintf("is %s, a path of %d bytes", clip(text), len(v.Unix)),
+				fmt.Sprintf("choose one of %d or fewer, the system has no room for more", maxUnixPath)}
 		}
 	}
 	return to.Elem().Interface(), problem{}

@@ -59,7 +59,10 @@ func (a *AutoAddr) UnmarshalText(text []byte) error {
 	return a.Addr.UnmarshalText(text)
 }
 
-const unixPrefix = "unix:"
+const (
+	unixPrefix  = "unix:"
+	maxUnixPath = 107 // sockaddr_un has 108 with the zero at the end (unix(7))
+)
 
 // Endpoint is where an HTTP server listens: TCP, or a unix socket. One of the
 // fields is set.

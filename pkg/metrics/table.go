@@ -85,7 +85,7 @@ var table = []family{
 	{"turnpike_session_records_lost_total", "Records of ended sessions that the log did not take in time.",
 		counter, nil, func(s Snapshot) []sample { return single(s.RecordsLost) }},
 
-	{"turnpike_log_lines_lost_total", "Other log lines that the log did not take in time.",
+	{"turnpike_log_lines_lost_total", "Log lines that the log did not take: too slow for them, full or gone.",
 		counter, nil, func(s Snapshot) []sample { return single(s.LogLinesLost) }},
 
 	{"turnpike_engine_queue_requests", "Requests waiting for the TURN engine.",
