@@ -141,16 +141,16 @@ func TestStuckEngineDoesNotStopStreams(t *testing.T) {
 	}
 }
 
-// stub is a client's connection that remembers its last answer.
-type stub struct{ answers chan []byte }
+// wire is a client's connection that remembers its last answer.
+type wire struct{ answers chan []byte }
 
-func (s *stub) Send(b []byte) dataplane.Verdict {
+func (s *wire) Send(b []byte) dataplane.Verdict {
 	s.answers <- append([]byte(nil), b...)
 	return dataplane.Allow
 }
 
 // refused checks that the next answer is a 500.
-func (s *stub) refused(t *testing.T) {
+func (s *wire) refused(t *testing.T) {
 	t.Helper()
 	m := new(stun.Message)
 	select {
@@ -168,7 +168,7 @@ func (s *stub) refused(t *testing.T) {
 // is answered all the same.
 func TestStreamIsToldOfOverload(t *testing.T) {
 	in := newInside(t)
-	s := &stub{make(chan []byte, 100)}
+	s := &wire{make(chan []byte, 100)}
 	in.client.Stream = s
 	in.forward(in.request(gate.Allocate), time.Now())
 	<-s.answers
@@ -181,7 +181,7 @@ func TestStreamIsToldOfOverload(t *testing.T) {
 	in.forward(in.request(gate.CreatePermission), time.Now())
 	s.refused(t)
 
-	other := &stub{make(chan []byte, 1)}
+	other := &wire{make(chan []byte, 1)}
 	in.client.Stream = other
 	for in.engines[0].Submit(func() (engine.Request, bool) { return engine.Request{}, false }, nil) {
 	}
