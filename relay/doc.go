@@ -20,8 +20,8 @@
 // request is dropped for its number, and nobody else waits. What can't be queued
 // all the same is answered with 500. Challenges and Binding answers have no
 // budget a source, since whoever forges that over UDP would silence its streams:
-// they are taken from each connection at a pace, as is everything from one
-// without a session.
+// they are taken from each connection at a pace, as is refused data, and
+// everything from a connection without a session.
 //
 // # How a session ends
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -37,7 +38,8 @@ func after(t *testing.T, conn net.Conn, n int, message []byte, each int) time.Du
 }
 
 // A stranger's messages are taken at a pace, answered or not, and so are the
-// questions of a client with a session; its data is not.
+// questions of a client with a session and the data that it is refused. What is
+// relayed is not.
 func TestStrangersArePaced(t *testing.T) {
 	in := newInside(t)
 	nothing := []byte{0x40, 0, 0, 0} // ChannelData without data
@@ -58,6 +60,13 @@ func TestStrangersArePaced(t *testing.T) {
 		t.Errorf("a stranger's requests: 220 in %v", d)
 	}
 	_, conn := in.overTCP()
+	if d := after(t, conn, 220, nothing, 0); d < 350*time.Millisecond {
+		t.Errorf("a client's data without a channel: 220 in %v", d)
+	}
+	c, conn := in.overTCP()
+	if r, err := c.ChannelBind(0x4000, netip.MustParseAddrPort("93.184.218.1:4000")); err != nil || !r.OK() {
+		t.Fatalf("%+v, %v", r, err)
+	}
 	if d := after(t, conn, 5000, nothing, 0); d > 5*time.Second {
 		t.Errorf("a client's data: 5000 in %v", d)
 	}

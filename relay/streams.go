@@ -94,8 +94,11 @@ var answers = sync.Pool{New: func() any { return new([dataplane.MaxControl]byte)
 func (s *Server) frame(c *stream.Conn, buf []byte, n int) {
 	client := clientOf(c)
 	free := false
-	if !s.o.Plane.Deliver(client, buf, n) {
+	switch s.o.Plane.Deliver(client, buf, n) {
+	case dataplane.HandUp:
 		free = s.reply(c, client, buf[dataplane.Headroom:dataplane.Headroom+n])
+	case dataplane.Stop: // it cost no meter anything, and costs us all the same
+		free = true
 	}
 	if free || !c.Held() {
 		c.Pace()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,4 +42,28 @@ func TestUnixSocketOfALivingProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
+}
+
+// Every HTTP listener is capped.
+func TestHTTPListenersAreCapped(t *testing.T) {
+	open, err := listenHTTP([]endpoint{{network: "tcp4", address: "127.0.0.1:0"}}, 1, nil, 0, false)
+	badConfigCheck(t, err)
+	defer open.close()
+	go func() {
+		for {
+			if _, err := open[0].Accept(); err != nil {
+				return
+			}
+		}
+	}()
+	for i := range 2 {
+		c, err := net.Dial("tcp4", open[0].Addr().String())
+		badConfigCheck(t, err)
+		defer c.Close()
+		if i == 1 {
+			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("one too many: %v, want it closed", err)
+			}
+		}
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -213,6 +214,16 @@ func TestUnusualSaysEveryKey(t *testing.T) {
 		if leaf.path != "Version" && !strings.HasPrefix(leaf.path, "origin") && !slices.ContainsFunc(leaf.values, differs) {
 			t.Errorf("%s is as it is by default; say another value", leaf.path)
 		}
+	}
+}
+
+// Errors that were joined are a line each, with its place.
+func TestJoinedErrorsAreFaultsEach(t *testing.T) {
+	l := loader{c: new(config.Config)}
+	l.wrong("issuer", errors.Join(errors.New("one"), errors.New("two")))
+	l.wrong("issuer", nil)
+	if len(l.faults) != 2 || l.faults[0].Reason != "one" || l.faults[1].Reason != "two" || l.faults[1].Path != "issuer" {
+		t.Errorf("%+v", l.faults)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -43,6 +44,19 @@ func TestLogsNeverWait(t *testing.T) {
 			t.Errorf("%d lines written and %d lost, want %d in all", n, lost, logQueue+11)
 		}
 	})
+}
+
+// What the log refuses is counted, of both loggers.
+func TestRefusedLinesAreCounted(t *testing.T) {
+	r, w := io.Pipe()
+	r.Close()
+	l := newLogs(w, "json", slog.LevelInfo)
+	l.Info("line")
+	l.records.Info("record")
+	l.close()
+	if n := l.lost.Load(); n != 2 {
+		t.Errorf("%d lines lost, want 2", n)
+	}
 }
 
 func TestLogFormats(t *testing.T) {

@@ -73,9 +73,10 @@ type Plane interface {
 	// Deliver takes a message that came over a stream: c.Stream is set, the
 	// message is at buf[Headroom:Headroom+n], without padding, and has Tailroom
 	// behind it. Data is judged, sent and counted as if a datagram had come;
-	// buf may be overwritten. false: it is no data and nothing was done but to
-	// count it as Control; it is for the caller's Control function.
-	Deliver(c Client, buf []byte, n int) bool
+	// buf may be overwritten. Stop: it was refused. HandUp: it is no data and
+	// nothing was done but to count it as Control; it is for the caller's
+	// Control function.
+	Deliver(c Client, buf []byte, n int) Kind
 
 	// Send sends an answer that was not ready when Control returned. It never
 	// blocks; what the socket does not take is dropped and counted.

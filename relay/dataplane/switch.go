@@ -92,6 +92,7 @@ const (
 	HandUp               // call Control
 	ToPeer               // send Data from Relay's socket to Peer
 	ToClient             // send Data to Client from its listener
+	Lost                 // nothing: it was handed over, and the other flow dropped it
 )
 
 // Move is what becomes of one datagram. ToPeer and ToClient must be settled
@@ -166,7 +167,11 @@ func (s *Switch) handOver(f *Flow, other *Relay, buf []byte, at, n int, now time
 	s.Counters.ToPeer[f.Class].Add(n)
 	s.Counters.HandedOver.Add(n)
 	f.leave()
-	return s.toClient(other, from, buf, at, n, now)
+	m := s.toClient(other, from, buf, at, n, now)
+	if m.Kind == Stop {
+		m.Kind = Lost
+	}
+	return m
 }
 
 // FromPeer decides about the payload at buf[Headroom:Headroom+n] that came

@@ -168,3 +168,16 @@ func BenchmarkSwitch(b *testing.B) {
 		}
 	})
 }
+
+// What another relay of ours refuses is not the sender's refusal: it has paid
+// for it.
+func TestHandedOverAndLost(t *testing.T) {
+	s, f := oneFlow(t, peer4)
+	if err := s.Add(&Relay{Bind: peer4, Public: peer4}); err != nil {
+		t.Fatal(err)
+	}
+	buf, n := datagram([]byte{0x40, 0, 0, 1, 9})
+	if m := s.FromClient(client, buf, n, noTime); m.Kind != Lost || f.Count.ToPeer.Packets() != 1 || s.Counters.Dropped(NoFlow) != 1 {
+		t.Errorf("kind %d, %d sent, %d without a flow", m.Kind, f.Count.ToPeer.Packets(), s.Counters.Dropped(NoFlow))
+	}
+}

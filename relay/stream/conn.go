@@ -114,10 +114,10 @@ const (
 	paceBurst = 200
 )
 
-// Pace is for Frame to call for a message that anybody may send: it waits, so
-// that 50 of them a second are taken from the connection, and 200 at once after
-// a rest. A stream carries more messages than a network does datagrams. No wait
-// is longer than 20 ms.
+// Pace is for Frame to call for a message that costs the client nothing: it
+// waits, so that 50 of them a second are taken from the connection, and 200 at
+// once after a rest. A stream carries more messages than a network does
+// datagrams. No wait is longer than 20 ms.
 func (c *Conn) Pace() {
 	now := time.Since(c.s.epoch)
 	c.paced = max(c.paced, now-paceBurst*paceStep) + paceStep

@@ -117,10 +117,10 @@ func (p *Plane) toClient(c dataplane.Client, b []byte, sent func()) dataplane.Ve
 }
 
 // Deliver implements dataplane.Plane.
-func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) bool {
+func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) dataplane.Kind {
 	m := p.table.FromClient(c, buf, n, p.now())
 	p.do(&m)
-	return m.Kind != dataplane.HandUp
+	return m.Kind
 }
 
 // Live implements dataplane.Plane.

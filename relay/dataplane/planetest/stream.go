@@ -44,8 +44,8 @@ func (l *line) refuse(v dataplane.Verdict) {
 
 func (l *line) client() dataplane.Client { return dataplane.Client{Addr: l.addr, Stream: l} }
 
-// deliver gives the plane a message; data says whether the plane took it.
-func (l *line) deliver(m []byte) (data bool) {
+// deliver gives the plane a message.
+func (l *line) deliver(m []byte) dataplane.Kind {
 	copy(l.buf[dataplane.Headroom:], m)
 	return l.net.Plane.Deliver(l.client(), l.buf, len(m))
 }
@@ -76,7 +76,7 @@ func (b *bed) stream() (*line, *dataplane.Relay, *judge, *dataplane.Flow) {
 func carriesStream(t *testing.T, b *bed) {
 	l, relay, _, flow := b.stream()
 	for _, n := range []int{0, 1, 2, 3, 4, 160, 1200, b.Plane.Caps().MaxPayload} {
-		if !l.deliver(channelData(channel, payload(n))) || !l.deliver(sendIndication(b.other.addr, payload(n))) {
+		if l.deliver(channelData(channel, payload(n))) != dataplane.ToPeer || l.deliver(sendIndication(b.other.addr, payload(n))) != dataplane.ToPeer {
 			t.Fatalf("%d bytes of data were handed up", n)
 		}
 		b.peer.expect(payload(n), relay.Bind)
@@ -88,7 +88,7 @@ func carriesStream(t *testing.T, b *bed) {
 	b.peer.expect([]byte("udp"), b.relay.Bind)
 	control := b.Plane.Counters().Control.Packets()
 	for _, m := range []string{"\x00\x01\x00\x00 a request", "\x00"} {
-		if l.deliver([]byte(m)) || string(l.buf[dataplane.Headroom:dataplane.Headroom+len(m)]) != m {
+		if l.deliver([]byte(m)) != dataplane.HandUp || string(l.buf[dataplane.Headroom:dataplane.Headroom+len(m)]) != m {
 			t.Errorf("%q was not handed up as it is", m)
 		}
 	}
@@ -107,7 +107,7 @@ func carriesStream(t *testing.T, b *bed) {
 		t.Errorf("to peer %d, to client %d, dropped %d; want 16, 8, 0",
 			flow.Count.ToPeer.Packets(), flow.Count.ToClient.Packets(), flow.Count.Dropped())
 	}
-	if !l.deliver(channelData(channel, []byte("x"))) || b.Plane.Counters().Dropped(dataplane.NoFlow) != 1 {
+	if l.deliver(channelData(channel, []byte("x"))) != dataplane.Stop || b.Plane.Counters().Dropped(dataplane.NoFlow) != 1 {
 		t.Error("data of a removed flow was not dropped")
 	}
 	l.refuse(dataplane.Ended)

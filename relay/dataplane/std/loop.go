@@ -88,10 +88,10 @@ func (p *Plane) toClient(c dataplane.Client, b []byte) dataplane.Verdict {
 }
 
 // Deliver implements dataplane.Plane.
-func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) bool {
+func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) dataplane.Kind {
 	m := p.table.FromClient(c, buf, n, p.now())
 	p.do(&m)
-	return m.Kind != dataplane.HandUp
+	return m.Kind
 }
 
 // ended reports whether a read error is the socket's end. Any other costs a
