@@ -5,11 +5,12 @@ package archtest
 var floors = map[string]int{
 	"turnpike/cmd/turnpike": 5,
 
-	"turnpike/relay":               3,
-	"turnpike/relay/dataplane/std": 3,
-	"turnpike/relay/dataplane/mem": 3,
-	"turnpike/pkg/issuer":          3,
-	"turnpike/pkg/probe":           3,
+	"turnpike/relay":                3,
+	"turnpike/relay/dataplane/std":  3,
+	"turnpike/relay/dataplane/mmsg": 3,
+	"turnpike/relay/dataplane/mem":  3,
+	"turnpike/pkg/issuer":           3,
+	"turnpike/pkg/probe":            3,
 
 	"turnpike/relay/gate":   2,
 	"turnpike/relay/engine": 2,
@@ -22,6 +23,7 @@ var floors = map[string]int{
 	"turnpike/pkg/metrics":     1,
 	"turnpike/pkg/config":      1,
 	"turnpike/pkg/certs":       1,
+	"turnpike/pkg/udpio":       1,
 }
 
 // testRooms are for tests: only tests, and other test rooms, import them. One
@@ -57,7 +59,7 @@ var allowed = []struct {
 	{"github.com/pion/logging", []string{"turnpike/relay/engine"}, "pion's logger interface, to count instead of log"},
 	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine", "turnpike/pkg/probe"}, "STUN numbers and codec, behind our own checks"},
 	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
-	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std"}, "sends that never wait"},
+	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio"}, "sends that never wait, batches of datagrams, epoll"},
 	{"github.com/pires/go-proxyproto", []string{"turnpike/relay/stream"}, "PROXY headers of load balancers"},
 	{"golang.org/x/sync", []string{"turnpike/cmd/turnpike"}, "errgroup: several servers, one end"},
 	{"github.com/spf13/cobra", []string{"turnpike/cmd/turnpike"}, "subcommands, help, completion"},
