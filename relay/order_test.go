@@ -149,6 +149,9 @@ func (s *wire) Send(b []byte) dataplane.Verdict {
 	return dataplane.Allow
 }
 
+func (s *wire) Queue(b []byte) dataplane.Verdict { return s.Send(b) }
+func (s *wire) Flush()                           {}
+
 // refused checks that the next answer is a 500.
 func (s *wire) refused(t *testing.T) {
 	t.Helper()

@@ -8,9 +8,17 @@ type Tally struct {
 }
 
 // Add counts one datagram of n payload bytes.
-func (t *Tally) Add(n int) {
-	t.packets.Add(1)
+func (t *Tally) Add(n int) { t.AddMany(1, n) }
+
+// AddMany counts several datagrams of n payload bytes together.
+func (t *Tally) AddMany(packets, n int) {
+	t.packets.Add(uint64(packets))
 	t.bytes.Add(uint64(n))
+}
+
+func (t *Tally) join(u *Tally) {
+	t.packets.Add(u.packets.Load())
+	t.bytes.Add(u.bytes.Load())
 }
 
 // Packets and Bytes read the tally.
@@ -59,9 +67,25 @@ type Counters struct {
 func (c *Counters) Dropped(v Verdict) uint64 { return c.dropped[v].Load() }
 
 // Drop counts a datagram stopped by v. f is its flow, or nil.
-func (c *Counters) Drop(f *Flow, v Verdict) {
-	c.dropped[v].Add(1)
+func (c *Counters) Drop(f *Flow, v Verdict) { c.DropMany(f, v, 1) }
+
+// DropMany counts several datagrams stopped by v.
+func (c *Counters) DropMany(f *Flow, v Verdict, n int) {
+	c.dropped[v].Add(uint64(n))
 	if f != nil {
-		f.Count.dropped.Add(1)
+		f.Count.dropped.Add(uint64(n))
+	}
+}
+
+// Join adds what another counted.
+func (c *Counters) Join(o *Counters) {
+	for i := range c.ToPeer {
+		c.ToPeer[i].join(&o.ToPeer[i])
+		c.ToClient[i].join(&o.ToClient[i])
+	}
+	c.HandedOver.join(&o.HandedOver)
+	c.Control.join(&o.Control)
+	for v := range c.dropped {
+		c.dropped[v].Add(o.dropped[v].Load())
 	}
 }

@@ -25,8 +25,10 @@ type Flow struct {
 
 const closedBit = 1 << 62
 
-// enter keeps the flow from ending; false: it has ended.
-func (f *Flow) enter() bool {
+// Enter keeps the flow from ending until Leave; false: it has ended. A plane
+// enters before it judges a datagram and leaves when that has been sent and
+// counted, or dropped; one that works in batches does so once for several.
+func (f *Flow) Enter() bool {
 	if f.users.Add(1)&closedBit != 0 {
 		f.users.Add(-1)
 		return false
@@ -34,11 +36,12 @@ func (f *Flow) enter() bool {
 	return true
 }
 
-func (f *Flow) leave() { f.users.Add(-1) }
+// Leave undoes an Enter.
+func (f *Flow) Leave() { f.users.Add(-1) }
 
-// close ends the flow and waits for the moves under way. They never block, so
-// this is short.
-func (f *Flow) close() {
+// Close ends the flow and waits for those who have entered. They never block,
+// so this is short.
+func (f *Flow) Close() {
 	f.users.Or(closedBit)
 	for f.users.Load() != closedBit {
 		runtime.Gosched()

@@ -50,6 +50,31 @@ func isSend(b []byte) bool {
 		binary.BigEndian.Uint32(b[4:]) == magicCookie
 }
 
+// Data is a client's datagram for a peer.
+type Data struct {
+	Channel uint16         // or, when 0,
+	Peer    netip.AddrPort // of a Send indication
+	Payload []byte         // a part of the message
+}
+
+// ParseData reads a client's message. HandUp: it is no data, or not understood
+// wholly. Stop: it is malformed. ToPeer: d is there.
+func ParseData(b []byte) (d Data, k Kind) {
+	ok := false
+	switch {
+	case isChannelData(b):
+		if d.Channel, d.Payload, ok = ParseChannelData(b); !ok {
+			return Data{}, Stop
+		}
+	case isSend(b):
+		d.Peer, d.Payload, ok = ParseSend(b)
+	}
+	if !ok {
+		return Data{}, HandUp
+	}
+	return d, ToPeer
+}
+
 // ParseChannelData reads a ChannelData message from a UDP datagram. Padding is
 // not needed over UDP but up to three bytes of it are tolerated (RFC 8656
 // §12.5).
@@ -70,9 +95,16 @@ func ParseChannelData(b []byte) (number uint16, payload []byte, ok bool) {
 // message. No padding: it goes over UDP.
 func PutChannelData(buf []byte, at, n int, number uint16) []byte {
 	b := buf[at-channelHeader : at+n]
+	PutChannelHeader(b, n, number)
+	return b
+}
+
+// PutChannelHeader writes what stands before n bytes of payload in ChannelData,
+// and returns its size.
+func PutChannelHeader(b []byte, n int, number uint16) int {
 	binary.BigEndian.PutUint16(b, number)
 	binary.BigEndian.PutUint16(b[2:], uint16(n))
-	return b
+	return channelHeader
 }
 
 // ParseSend reads a Send indication (RFC 8656 §11.1). It accepts only what it
@@ -88,8 +120,8 @@ func ParseSend(b []byte) (peer netip.AddrPort, payload []byte, ok bool) {
 		}
 		kind := binary.BigEndian.Uint16(b[at:])
 		n := int(binary.BigEndian.Uint16(b[at+2:]))
-		padded := (n + 3) &^ 3
-		if padded > len(b)-at-4 {
+		room := padded(n)
+		if room > len(b)-at-4 {
 			return peer, nil, false
 		}
 		v := b[at+4 : at+4+n]
@@ -101,14 +133,14 @@ func ParseSend(b []byte) (peer netip.AddrPort, payload []byte, ok bool) {
 		case kind == attrData && !haveData:
 			payload, haveData = v, true
 		case kind == attrFingerprint:
-			last := at+4+padded == len(b)
+			last := at+4+room == len(b)
 			if !last || n != 4 || crc32.ChecksumIEEE(b[:at])^fingerprintXOR != binary.BigEndian.Uint32(v) {
 				return peer, nil, false
 			}
 		case kind < 0x8000 && kind != attrXORPeerAddress && kind != attrData && kind != attrMessageIntegrity:
 			return peer, nil, false // comprehension-required: DONT-FRAGMENT, ...
 		}
-		at += 4 + padded
+		at += 4 + room
 	}
 	return peer, payload, havePeer && haveData
 }
@@ -141,17 +173,34 @@ func parseXORAddress(v, mask []byte) (netip.AddrPort, bool) {
 // PutData frames the payload at buf[at:at+n] in place as a Data indication
 // (RFC 8656 §11.4) from peer and returns the message.
 func PutData(buf []byte, at, n int, peer netip.AddrPort) []byte {
-	addrLen := 8
-	if peer.Addr().Is6() {
-		addrLen = 20
-	}
-	start := at - stunHeader - 4 - addrLen - 4
-	padded := (n + 3) &^ 3
-	b := buf[start : at+padded]
+	start := at - dataHeader(peer)
+	b := buf[start : at+padded(n)]
 	clear(b[at-start+n:])
+	PutDataHeader(b, n, peer)
+	return b
+}
+
+func padded(n int) int { return (n + 3) &^ 3 }
+
+// dataHeader is the size of what stands before the payload in a Data indication.
+func dataHeader(peer netip.AddrPort) int { return stunHeader + 4 + addrLen(peer) + 4 }
+
+func addrLen(a netip.AddrPort) int {
+	if a.Addr().Is4() {
+		return 8
+	}
+	return 20
+}
+
+// PutDataHeader writes what stands before n bytes of payload in a Data
+// indication from peer, and returns its size, Headroom at most. Behind the
+// payload comes padding to a multiple of four bytes.
+func PutDataHeader(b []byte, n int, peer netip.AddrPort) int {
+	addrLen := addrLen(peer)
+	size := dataHeader(peer)
 
 	binary.BigEndian.PutUint16(b, typeData)
-	binary.BigEndian.PutUint16(b[2:], uint16(len(b)-stunHeader))
+	binary.BigEndian.PutUint16(b[2:], uint16(size+padded(n)-stunHeader))
 	binary.BigEndian.PutUint32(b[4:], magicCookie)
 	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
 	binary.BigEndian.PutUint32(b[16:], rand.Uint32())
@@ -164,7 +213,7 @@ func PutData(buf []byte, at, n int, peer netip.AddrPort) []byte {
 	d := a[4+addrLen:]
 	binary.BigEndian.PutUint16(d, attrData)
 	binary.BigEndian.PutUint16(d[2:], uint16(n))
-	return b
+	return size
 }
 
 func putXORAddress(v, mask []byte, addr netip.AddrPort) {

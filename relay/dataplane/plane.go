@@ -25,9 +25,14 @@ type Client struct {
 type Stream interface {
 	// Send queues one message for the client. It copies b, adds the padding
 	// that ChannelData has over a stream (RFC 8656 §12.5), and never waits.
-	// SocketFull: the client does not read, this message is lost. Ended: the
+	// QueueFull: the client does not read, this message is lost. Ended: the
 	// connection is closed.
 	Send(b []byte) Verdict
+
+	// Queue is Send for a message that others will follow at once: it may stay
+	// until Flush, so that they leave together, in one write and one TLS record.
+	Queue(b []byte) Verdict
+	Flush()
 }
 
 // Control takes a datagram that the plane does not relay itself. It runs in
@@ -82,11 +87,17 @@ type Plane interface {
 	// blocks; what the socket does not take is dropped and counted.
 	Send(Client, []byte)
 
+	// Listeners tells of the listeners, in the order they were opened.
+	Listeners() []ListenerStats
+
 	// Live reports whether addr is the bind or public address of an open
 	// relay of this plane.
 	Live(addr netip.AddrPort) bool
 
 	Caps() Caps
+
+	// Counters is what the plane has carried so far. Whether it goes on counting
+	// after the call is the plane's choice.
 	Counters() *Counters
 
 	// Close closes every socket and waits for the plane's goroutines.
@@ -99,6 +110,29 @@ type Caps struct {
 	// MaxPayload is the largest payload relayed, in bytes. Larger ones are
 	// dropped and counted as Oversize.
 	MaxPayload int
+	// Features are what the kernel was asked for and whether it is in use, by
+	// names that never change; nil for a plane that asks for nothing.
+	Features []Feature
+}
+
+// Feature is one thing that a plane may use.
+type Feature struct {
+	Name string
+	On   bool
+	// Why says what keeps a feature off that was wanted; "" if nothing does.
+	Why string
+}
+
+// ListenerStats is what a plane tells of one listener's sockets, all together.
+type ListenerStats struct {
+	Addr netip.AddrPort
+	// ReceiveBuffer and SendBuffer are the sizes that the kernel granted each
+	// socket, in bytes as it counts them (socket(7): twice what was asked).
+	ReceiveBuffer, SendBuffer int
+	// Wanted is the size that was asked for.
+	Wanted int
+	// Overflowed counts datagrams that found no room in the receive buffer.
+	Overflowed uint64
 }
 
 // Pass judges datagrams. The plane asks it once for each, whatever the way it

@@ -62,7 +62,7 @@ func (s *Switch) Install(f *Flow) error {
 	if s.Find(f.Relay.Bind) != f.Relay { // asked last: an Uninstall now sees the flow
 		delete(sh.flows, f.Client)
 		f.Relay.flow.Store(nil)
-		f.close()
+		f.Close()
 		return ErrClosed
 	}
 	return nil
@@ -81,7 +81,7 @@ func (s *Switch) Uninstall(r *Relay) {
 		delete(sh.flows, f.Client)
 	}
 	sh.mu.Unlock()
-	f.close()
+	f.Close()
 }
 
 // Kind says what to do with a datagram.
@@ -117,28 +117,20 @@ func (s *Switch) FromClient(c Client, buf []byte, n int, now time.Time) Move {
 		// loops and nested allocations end here (RFC 8656 §21.1.7).
 		return s.stop(nil, OwnRelay)
 	}
-	var channel uint16
-	var peer netip.AddrPort
-	var payload []byte
-	ok := false
-	switch {
-	case isChannelData(b):
-		if channel, payload, ok = ParseChannelData(b); !ok {
-			return s.stop(nil, Malformed)
-		}
-	case isSend(b):
-		peer, payload, ok = ParseSend(b)
-	}
-	if !ok {
+	d, kind := ParseData(b)
+	switch kind {
+	case Stop:
+		return s.stop(nil, Malformed)
+	case HandUp:
 		s.Counters.Control.Add(n)
 		return Move{Kind: HandUp, Client: c, Data: b}
 	}
 	f := s.flow(c)
-	if f == nil || !f.enter() {
+	if f == nil || !f.Enter() {
 		return s.stop(nil, NoFlow)
 	}
-	at := Headroom + offset(b, payload)
-	return s.toPeer(f, channel, peer, buf, at, len(payload), now)
+	at := Headroom + offset(b, d.Payload)
+	return s.toPeer(f, d.Channel, d.Peer, buf, at, len(d.Payload), now)
 }
 
 // offset is where payload begins in b, of which it is a part.
@@ -166,7 +158,7 @@ func (s *Switch) handOver(f *Flow, other *Relay, buf []byte, at, n int, now time
 	f.Count.ToPeer.Add(n)
 	s.Counters.ToPeer[f.Class].Add(n)
 	s.Counters.HandedOver.Add(n)
-	f.leave()
+	f.Leave()
 	m := s.toClient(other, from, buf, at, n, now)
 	if m.Kind == Stop {
 		m.Kind = Lost
@@ -185,7 +177,7 @@ func (s *Switch) FromPeer(r *Relay, from netip.AddrPort, buf []byte, n int, now 
 
 func (s *Switch) toClient(r *Relay, from netip.AddrPort, buf []byte, at, n int, now time.Time) Move {
 	f := r.flow.Load()
-	if f == nil || !f.enter() {
+	if f == nil || !f.Enter() {
 		return s.stop(nil, NoFlow)
 	}
 	if n > s.maxPayload {
@@ -212,7 +204,7 @@ func (s *Switch) Sent(m *Move) {
 	}
 	mine.Add(m.n)
 	all.Add(m.n)
-	m.flow.leave()
+	m.flow.Leave()
 }
 
 // Failed settles a move whose datagram the socket did not take.
@@ -225,6 +217,6 @@ func (s *Switch) stop(f *Flow, v Verdict) Move {
 
 func (s *Switch) leave(f *Flow, v Verdict) Move {
 	s.Counters.Drop(f, v)
-	f.leave()
+	f.Leave()
 	return Move{}
 }

@@ -17,6 +17,8 @@ const (
 	Oversize             // larger than the plane carries, or than the client can take
 	OwnRelay             // came over the network from one of our own relay addresses
 	SocketFull           // the kernel's send buffer is full (EAGAIN)
+	QueueFull            // the TCP or TLS client does not read what waits for it
+	ReceiveFull          // the relay socket's receive buffer was full: the kernel dropped it
 	SendError            // the kernel refused to send (no route, ...)
 	NumVerdicts  int     = iota
 )
@@ -25,7 +27,7 @@ var verdictNames = [NumVerdicts]string{
 	Allow: "allow", NoFlow: "no_flow", NoChannel: "no_channel", NoPermission: "no_permission",
 	PolicyPeer: "policy", RateSession: "rate_session", RateUser: "rate_user", QuotaBytes: "quota_bytes",
 	Ended: "ended", Malformed: "malformed", Oversize: "oversize", OwnRelay: "own_relay",
-	SocketFull: "socket_full", SendError: "send_error",
+	SocketFull: "socket_full", QueueFull: "queue_full", ReceiveFull: "receive_full", SendError: "send_error",
 }
 
 // String is the verdict's name in metrics and records.

@@ -59,7 +59,7 @@ func BenchmarkSend(b *testing.B) {
 	m := channelData(1200)
 	b.ReportAllocs()
 	for b.Loop() {
-		for c.Send(m) == dataplane.SocketFull {
+		for c.Send(m) == dataplane.QueueFull {
 			c.writers.Wait()
 		}
 	}

@@ -32,16 +32,36 @@ var padding [3]byte
 // Send implements dataplane.Stream. An answer that finds no room ends the
 // connection.
 func (c *Conn) Send(b []byte) dataplane.Verdict {
+	v := c.Queue(b)
+	if v == dataplane.Allow {
+		c.Flush()
+	}
+	return v
+}
+
+// Queue implements dataplane.Stream, as Send does.
+func (c *Conn) Queue(b []byte) dataplane.Verdict {
 	room := c.s.o.QueueBytes
 	data := isData(b)
 	if !data {
 		room += answerRoom
 	}
 	v := c.enqueue(b, room)
-	if v == dataplane.SocketFull && !data {
+	if v == dataplane.QueueFull && !data {
 		c.end(SlowReader)
 	}
 	return v
+}
+
+// Flush implements dataplane.Stream: what is queued has a writer now.
+func (c *Conn) Flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queued != nil && !c.writing && c.over() == Alive {
+		c.writing = true
+		c.writers.Add(1)
+		go c.write()
+	}
 }
 
 // enqueue queues a message, if no more than room is queued and being written
@@ -57,17 +77,12 @@ func (c *Conn) enqueue(b []byte, room int) dataplane.Verdict {
 		waiting += len(c.queued.b)
 	}
 	if waiting+padded(len(b)) > room {
-		return dataplane.SocketFull
+		return dataplane.QueueFull
 	}
 	if c.queued == nil {
 		c.queued = batches.Get().(*batch)
 	}
 	c.queued.b = append(append(c.queued.b, b...), padding[:padded(len(b))-len(b)]...)
-	if !c.writing {
-		c.writing = true
-		c.writers.Add(1)
-		go c.write()
-	}
 	return dataplane.Allow
 }
 

@@ -91,19 +91,19 @@ func TestQueueIsBounded(t *testing.T) {
 		synctest.Wait() // this one is being written
 		allowed(t, conn, channelData(2496), dataIndication(2480))
 		for _, m := range [][]byte{channelData(0), channelData(1000), dataIndication(0)} {
-			if v := conn.Send(m); v != dataplane.SocketFull {
+			if v := conn.Send(m); v != dataplane.QueueFull {
 				t.Errorf("%v", v)
 			}
 		}
 		allowed(t, conn, bytes.Repeat(stun(4076), 4)) // the answers' room
-		if v := conn.Send(channelData(0)); v != dataplane.SocketFull {
+		if v := conn.Send(channelData(0)); v != dataplane.QueueFull {
 			t.Errorf("%v", v)
 		}
 		synctest.Wait()
 		b.over(SlowReader, 0)
 		allowed(t, to, stun(4)) // another client doesn't notice
 		read(t, other, 24)
-		if v := conn.Send(stun(0)); v != dataplane.SocketFull {
+		if v := conn.Send(stun(0)); v != dataplane.QueueFull {
 			t.Errorf("%v", v)
 		}
 		if v := conn.Send(stun(0)); v != dataplane.Ended {
@@ -124,7 +124,7 @@ func TestQueueIsGivenBack(t *testing.T) {
 		client, conn := b.met("198.51.100.7:5000")
 		for range 5 {
 			allowed(t, conn, channelData(4996), channelData(4996))
-			if v := conn.Send(channelData(0)); v != dataplane.SocketFull {
+			if v := conn.Send(channelData(0)); v != dataplane.QueueFull {
 				t.Errorf("%v", v)
 			}
 			read(t, client, 10000)

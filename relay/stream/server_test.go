@@ -313,7 +313,7 @@ func TestSlowReader(t *testing.T) {
 	b.echoes()
 	for full := 0; full < 100; { // for a while: the writer takes what the kernel has room for
 		switch v := conn.Send(channelData(1200)); v {
-		case dataplane.SocketFull:
+		case dataplane.QueueFull:
 			full++
 			put(fine, stun(0), channelData(0))
 			read(t, fine, 20+4)

@@ -123,6 +123,16 @@ func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) dataplane.Kind {
 	return m.Kind
 }
 
+// Listeners implements dataplane.Plane. Nothing here has a buffer to overflow.
+func (p *Plane) Listeners() (all []dataplane.ListenerStats) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, l := range p.listeners {
+		all = append(all, dataplane.ListenerStats{Addr: l.addr})
+	}
+	return all
+}
+
 // Live implements dataplane.Plane.
 func (p *Plane) Live(addr netip.AddrPort) bool { return p.table.Find(addr) != nil }
 

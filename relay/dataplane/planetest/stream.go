@@ -36,6 +36,10 @@ func (l *line) Send(b []byte) dataplane.Verdict {
 	return l.answer
 }
 
+// Queue and Flush implement dataplane.Stream.
+func (l *line) Queue(b []byte) dataplane.Verdict { return l.Send(b) }
+func (l *line) Flush()                           {}
+
 func (l *line) refuse(v dataplane.Verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,10 +132,10 @@ func handsOverStream(t *testing.T, b *bed) {
 	b.client.send(b.listener, channelData(channel, []byte("to tcp")))
 	l.expect(channelData(channel, []byte("to tcp")))
 
-	l.refuse(dataplane.SocketFull)
+	l.refuse(dataplane.QueueFull)
 	b.client.send(b.listener, channelData(channel, []byte("lost")))
 	b.barrier(b.client)
-	if n := b.Plane.Counters().Dropped(dataplane.SocketFull); n != 1 || flow.Count.Dropped() != 1 || flow.Count.ToClient.Packets() != 1 {
+	if n := b.Plane.Counters().Dropped(dataplane.QueueFull); n != 1 || flow.Count.Dropped() != 1 || flow.Count.ToClient.Packets() != 1 {
 		t.Errorf("a full connection: %d counted in all, %d of the flow dropped, %d sent; want 1 each",
 			n, flow.Count.Dropped(), flow.Count.ToClient.Packets())
 	}

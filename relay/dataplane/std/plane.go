@@ -129,6 +129,20 @@ func (p *Plane) Send(c dataplane.Client, b []byte) {
 	}
 }
 
+// Listeners implements dataplane.Plane.
+func (p *Plane) Listeners() (all []dataplane.ListenerStats) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, s := range p.listeners {
+		st := dataplane.ListenerStats{Addr: s.local, Wanted: p.buffer}
+		if !p.closed {
+			st.ReceiveBuffer, st.SendBuffer = s.buffers()
+		}
+		all = append(all, st)
+	}
+	return all
+}
+
 // Live implements dataplane.Plane.
 func (p *Plane) Live(addr netip.AddrPort) bool { return p.table.Find(addr) != nil }
 

@@ -23,6 +23,9 @@ func newSocket(conn *net.UDPConn) (*socket, error) {
 	return &socket{conn: conn, local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port())}, nil
 }
 
+// buffers are the sizes of the socket's buffers: nothing portable tells them.
+func (s *socket) buffers() (receive, send int) { return 0, 0 }
+
 // send sends b to addr, or says why not. It may wait while the socket's buffer
 // is full: these systems offer no portable way not to.
 func (s *socket) send(b []byte, addr netip.AddrPort) dataplane.Verdict {

@@ -34,6 +34,16 @@ func newSocket(conn *net.UDPConn) (*socket, error) {
 	return &socket{conn: conn, raw: raw, local: local, is4: local.Addr().Is4()}, nil
 }
 
+// buffers are the sizes that the kernel granted the socket's buffers; 0 where
+// it does not say.
+func (s *socket) buffers() (receive, send int) {
+	_ = s.raw.Control(func(fd uintptr) {
+		receive, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
+		send, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
+	})
+	return receive, send
+}
+
 // sending is one send's arguments, kept in a pool: a closure made for each
 // send would be an allocation a packet.
 type sending struct {
