@@ -25,7 +25,7 @@ type In struct {
 	control []byte
 	bufs    []byte
 	stride  int
-	used    int // of the last Recv
+	used    int // messages since the last Reset
 }
 
 // controlRoom holds UDP_GRO's int and an in6_pktinfo.
@@ -48,7 +48,7 @@ func NewIn(messages, size int, o InOptions) *In {
 		h.Name = (*byte)(unsafe.Pointer(&in.names[i]))
 		h.Control = &in.control[i*controlRoom]
 	}
-	in.reset()
+	in.Reset()
 	return in
 }
 
@@ -60,8 +60,8 @@ func stride(n int) int {
 	return (lines | 1) * 64
 }
 
-// reset takes back what the kernel wrote into the headers.
-func (in *In) reset() {
+// Reset forgets all messages.
+func (in *In) Reset() {
 	for i := range in.hdrs[:in.used] {
 		h := &in.hdrs[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
@@ -74,17 +74,26 @@ func (in *In) reset() {
 // Cap is the number of messages there is room for.
 func (in *In) Cap() int { return len(in.hdrs) }
 
-// Recv receives up to most messages that are there, in place of those before.
-// When there are none it is unix.EAGAIN. Fewer than most mean that the socket is
-// empty, unless it has an error, which the next call tells.
+// Len is the number of messages that are there; Room, of those there is room for.
+func (in *In) Len() int  { return in.used }
+func (in *In) Room() int { return len(in.hdrs) - in.used }
+
+// Recv receives up to most messages in place of those before, as More does.
 func (in *In) Recv(fd, most int) (int, error) {
-	in.reset()
+	in.Reset()
+	return in.More(fd, most)
+}
+
+// More receives up to most messages behind those that are there, for which there
+// must be Room. When the socket has none it is unix.EAGAIN. Fewer than most mean
+// that it is empty now, unless it has an error, which the next call tells.
+func (in *In) More(fd, most int) (int, error) {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.hdrs[0])),
-			uintptr(min(most, len(in.hdrs))), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.hdrs[in.used])),
+			uintptr(min(most, in.Room())), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
-			in.used = int(n)
+			in.used += int(n)
 			return int(n), nil
 		case unix.EINTR:
 		case unix.EAGAIN: // a constant in an interface allocates nothing

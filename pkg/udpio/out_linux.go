@@ -38,6 +38,10 @@ func (o *Out) Len() int { return o.n }
 // Room reports whether a message of so many parts can be added.
 func (o *Out) Room(parts int) bool { return o.n < len(o.hdrs) && o.parts+parts <= len(o.iovs) }
 
+// RoomForParts reports whether so many parts can be added to the message begun
+// last.
+func (o *Out) RoomForParts(n int) bool { return o.parts+n <= len(o.iovs) }
+
 // Full reports whether no message of one part can be added.
 func (o *Out) Full() bool { return !o.Room(1) }
 

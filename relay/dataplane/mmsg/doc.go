@@ -1,0 +1,2 @@
+// Package mmsg is the data plane for Linux.
+package mmsg
