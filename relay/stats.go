@@ -69,8 +69,10 @@ type Stats struct {
 	Streams *stream.Counters
 	// Draining: see Drain.
 	Draining bool
-	// DataPlane is the plane's name.
-	DataPlane string
+	// PlaneCaps is the plane's name and what it uses; Listeners, its sockets for
+	// clients over UDP.
+	PlaneCaps dataplane.Caps
+	Listeners []dataplane.ListenerStats
 }
 
 // Stats reads the counters.
@@ -89,7 +91,7 @@ func (s *Server) Stats() Stats {
 			"raced": c.raced.Load(), "not_serving": c.notServing.Load(),
 		},
 		RelayPortsFree: s.ports.left(), RecordsLost: c.recordsLost.Load(),
-		Gate: s.gate.Counters(), Plane: s.o.Plane.Counters(), DataPlane: s.o.Plane.Caps().Name,
+		Gate: s.gate.Counters(), Plane: s.o.Plane.Counters(), PlaneCaps: s.o.Plane.Caps(), Listeners: s.o.Plane.Listeners(),
 	}
 	st.Draining = s.draining.Load()
 	if s.streams != nil {

@@ -73,6 +73,7 @@ func (l *loader) settings() *settings {
 			FirstFrame: c.Streams.FirstMessageTimeout, FrameTime: c.Streams.MessageTimeout,
 			Authenticate: c.Streams.AuthenticationTimeout, Idle: c.Streams.IdleTimeout, Write: c.Streams.WriteTimeout,
 		},
+		Plane:       l.plane(),
 		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile),
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),

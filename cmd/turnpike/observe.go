@@ -59,6 +59,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 		m.CertificateNotAfter[name] = float64(c.NotAfter().Unix())
 	}
 	snapshotTransports(&m, st)
+	snapshotPlane(&m, st)
 	snapshotStreams(&m, st.Streams)
 	for v := dataplane.Allow + 1; int(v) < dataplane.NumVerdicts; v++ {
 		m.Dropped[[2]string{"data", v.String()}] = st.Plane.Dropped(v)
@@ -88,6 +89,24 @@ func snapshotTransports(m *metrics.Snapshot, st relay.Stats) {
 			m.RelayBytes[[2]string{direction, over}] = tally.Bytes()
 			m.RelayPackets[[2]string{direction, over}] = tally.Packets()
 		}
+	}
+}
+
+func snapshotPlane(m *metrics.Snapshot, st relay.Stats) {
+	m.DataPlane, m.PlaneFeatures = st.PlaneCaps.Name, map[string]int{}
+	for _, f := range st.PlaneCaps.Features {
+		m.PlaneFeatures[f.Name] = 0
+		if f.On {
+			m.PlaneFeatures[f.Name] = 1
+		}
+	}
+	for i, l := range st.Listeners {
+		if i == 0 {
+			m.ListenerBuffers = map[string]int{"receive": l.ReceiveBuffer, "send": l.SendBuffer}
+		}
+		m.ListenerBuffers["receive"] = min(m.ListenerBuffers["receive"], l.ReceiveBuffer)
+		m.ListenerBuffers["send"] = min(m.ListenerBuffers["send"], l.SendBuffer)
+		m.ListenerOverflow += l.Overflowed
 	}
 }
 

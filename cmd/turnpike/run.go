@@ -112,9 +112,11 @@ func logServing(log *logs, u *up) {
 	for _, pool := range u.parts.pools {
 		relays = append(relays, fmt.Sprintf("%s as %s, ports %d to %d", pool.Bind, pool.Public, pool.MinPort, pool.MaxPort))
 	}
+	st := u.parts.relay.Stats()
 	log.Info("serving", "version", version(), "turn", at, "relays", relays,
 		"issuer", words(u.issuer), "operator", words(u.operator),
-		"data_plane", u.parts.relay.Stats().DataPlane)
+		"data_plane", st.PlaneCaps.Name, "data_plane_uses", features(st.PlaneCaps))
+	logPlane(log, st)
 }
 
 func words(list []endpoint) []string {

@@ -19,6 +19,7 @@ type settings struct {
 	Relays  []relayAddr
 	STUN    []string       // asked for the public address where Relays wants it
 	Streams stream.Options // limits only
+	Plane   planeSettings
 	// Certificate is that of the TURN listeners; nil without TLS there.
 	Certificate *certs.Certificate
 	MinTLS      uint16
@@ -49,6 +50,16 @@ type relayAddr struct {
 	Source string
 	// fault makes an error of what is wrong with the address, with its place.
 	fault func(reason, cure string) error
+}
+
+// planeSettings are those of the data plane.
+type planeSettings struct {
+	Kind           string // as in the configuration; auto if empty
+	Workers        int
+	Coalesce       time.Duration
+	NoGSO, NoGRO   bool
+	ListenerBuffer int
+	RelayBuffer    int
 }
 
 type policySettings struct {

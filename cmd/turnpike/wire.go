@@ -18,7 +18,6 @@ import (
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay"
-	"turnpike/relay/dataplane/std"
 )
 
 // parts are the rooms of a server, wired but not opened.
@@ -58,7 +57,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	if o.Bindings, err = ratelimit.NewLimiter(s.Limits.replies()); err != nil {
 		return nil, err
 	}
-	if o.Plane, err = std.New(std.Options{}); err != nil {
+	if o.Plane, err = newPlane(s.Plane); err != nil {
 		return nil, err
 	}
 	o.Policy = func(listening []netip.AddrPort) (*netpolicy.Policy, error) {

@@ -29,6 +29,11 @@ type Config struct {
 	STUNServers []string `yaml:"stun_servers" default:"[]" unit:"host:port" apply:"restart"`
 	// Where relayed transport addresses come from.
 	Relay Relay `yaml:"relay"`
+	// What moves the datagrams: mmsg is made for Linux and batches, std works
+	// everywhere, auto is the best that this system has.
+	DataPlane string `yaml:"data_plane" default:"auto" enum:"auto,std,mmsg" unit:"auto, std or mmsg" apply:"restart"`
+	// How the data plane mmsg works.
+	MMSG MMSG `yaml:"mmsg"`
 	// The certificate of tls listeners.
 	TLS TLS `yaml:"tls"`
 	// What TCP and TLS connections may cost.
@@ -86,6 +91,26 @@ type RelayAddress struct {
 	// The address that stands for it outside a 1:1 NAT; empty: public_ip, if
 	// that is of the same family.
 	Public netip.Addr `yaml:"public" default:"" unit:"IP" apply:"restart"`
+}
+
+// MMSG is how the data plane for Linux works.
+type MMSG struct {
+	// Threads that move datagrams; 0: one a core.
+	Workers int `yaml:"workers" default:"0" min:"0" max:"64" unit:"threads" apply:"restart"`
+	// How long a thread waits for more after it has moved what was there: fewer
+	// wake-ups, and so much more delay.
+	Coalesce time.Duration `yaml:"coalesce" default:"0s" min:"0s" max:"500us" unit:"duration" apply:"restart"`
+	// Whether runs of datagrams are sent as one (UDP_SEGMENT), where the kernel
+	// can.
+	GSO string `yaml:"gso" default:"auto" enum:"auto,off" unit:"auto or off" apply:"restart"`
+	// Whether runs of datagrams are received as one (UDP_GRO), where the kernel
+	// can.
+	GRO string `yaml:"gro" default:"auto" enum:"auto,off" unit:"auto or off" apply:"restart"`
+	// The receive and the send buffer to ask for, for each thread's socket of a
+	// listener. The kernel may grant less.
+	ListenerBuffer int `yaml:"listener_buffer" default:"4194304" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`
+	// The receive buffer to ask for, for the socket of a relayed address.
+	RelayBuffer int `yaml:"relay_buffer" default:"524288" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`
 }
 
 // TLS is the certificate that clients see. In a Config the paths are absolute.

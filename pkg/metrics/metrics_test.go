@@ -43,6 +43,10 @@ func full() Snapshot {
 		PolicyRules:         map[string]int{"allow": 27, "deny": 28},
 		CertificateNotAfter: map[string]float64{"relay": 29},
 		CertificateErrors:   30,
+		DataPlane:           "mmsg",
+		PlaneFeatures:       map[string]int{"gso": 1},
+		ListenerBuffers:     map[string]int{"receive": 34, "send": 35},
+		ListenerOverflow:    36,
 		Draining:            31,
 		StreamAcceptErrors:  32,
 		LogLinesLost:        33,
@@ -125,6 +129,11 @@ func TestExposition(t *testing.T) {
 		"turnpike_log_lines_lost_total{}":                                  33,
 		"turnpike_stream_accept_errors_total{}":                            32,
 		"turnpike_draining{}":                                              31,
+		"turnpike_data_plane_info{name=mmsg}":                              1,
+		"turnpike_data_plane_feature{feature=gso}":                         1,
+		"turnpike_listener_buffer_bytes{buffer=receive}":                   34,
+		"turnpike_listener_buffer_bytes{buffer=send}":                      35,
+		"turnpike_listener_overflowed_packets_total{}":                     36,
 	}
 	got := ours(families)
 	for series, n := range want {

@@ -21,6 +21,16 @@ type Snapshot struct {
 	// control (before an answer) or data (relayed traffic).
 	Dropped map[[2]string]uint64
 
+	// DataPlane is the name of the data plane, PlaneFeatures what it asked the
+	// kernel for: 1 in use, 0 not.
+	DataPlane     string
+	PlaneFeatures map[string]int
+	// ListenerBuffers is the smallest buffer of the UDP listeners' sockets in
+	// bytes, by direction: receive, send. ListenerOverflow counts datagrams
+	// that found no room there.
+	ListenerBuffers  map[string]int
+	ListenerOverflow uint64
+
 	// Streams is the open connections over TCP, by state: opening, tcp, tls.
 	Streams map[string]int
 	// StreamsAccepted counts them since the start, StreamsClosed those closed

@@ -27,6 +27,9 @@ var (
 	addrFamily = label{"family", []string{"ipv4", "ipv6"}}
 	state      = label{"state", []string{"opening", "tcp", "tls"}}
 	name       = label{"name", []string{"relay", "issuer"}}
+	planeName  = label{"name", []string{"std", "mmsg"}}
+	feature    = label{name: "feature"}
+	bufferOf   = label{"buffer", []string{"receive", "send"}}
 	list       = label{"list", []string{"allow", "deny"}}
 	stage      = label{"stage", []string{"control", "data"}}
 	method     = label{"method", []string{"binding", "allocate", "refresh", "create_permission", "channel_bind"}}
@@ -58,6 +61,15 @@ var table = []family{
 		counter, nil, func(s Snapshot) []sample { return single(s.HandedOver) }},
 	{"turnpike_dropped_packets_total", "Datagrams that went nowhere, by stage and reason.",
 		counter, []label{stage, reason}, func(s Snapshot) []sample { return byPair(s.Dropped) }},
+
+	{"turnpike_data_plane_info", "Always 1; the label is the data plane that moves the datagrams.",
+		gauge, []label{planeName}, func(s Snapshot) []sample { return byLabel(map[string]int{s.DataPlane: 1}) }},
+	{"turnpike_data_plane_feature", "What the data plane asked the kernel for: 1 in use, 0 not.",
+		gauge, []label{feature}, func(s Snapshot) []sample { return byLabel(s.PlaneFeatures) }},
+	{"turnpike_listener_buffer_bytes", "The smallest buffer that the kernel granted a socket of the UDP listeners.",
+		gauge, []label{bufferOf}, func(s Snapshot) []sample { return byLabel(s.ListenerBuffers) }},
+	{"turnpike_listener_overflowed_packets_total", "Datagrams that found no room in the receive buffer of a UDP listener.",
+		counter, nil, func(s Snapshot) []sample { return single(s.ListenerOverflow) }},
 
 	{"turnpike_stream_connections", "Open connections of the TURN listeners over TCP: opening (nothing to tell yet), tcp or tls.",
 		gauge, []label{state}, func(s Snapshot) []sample { return byLabel(s.Streams) }},

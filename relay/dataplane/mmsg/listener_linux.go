@@ -74,8 +74,21 @@ func (p *Plane) probe(int) {
 
 // Caps implements dataplane.Plane.
 func (p *Plane) Caps() dataplane.Caps {
+	feature := func(name string, on, wanted bool, missing string) dataplane.Feature {
+		f := dataplane.Feature{Name: name, On: on}
+		if wanted && !on {
+			f.Why = missing
+		}
+		return f
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	up := p.started
 	return dataplane.Caps{Name: "mmsg", MaxPayload: maxPayload, Features: []dataplane.Feature{
-		{Name: "gso", On: p.gso.Load()},
+		feature("gso", p.gso.Load(), up && !p.o.NoGSO, "UDP_SEGMENT takes Linux 4.18 and a device that computes checksums"),
+		feature("gro", p.gro, up && !p.o.NoGRO, "UDP_GRO takes Linux 5.0"),
+		feature("steering", p.steering.Load(), up && len(p.workers) > 1 && len(*p.listeners.Load()) > 0, "the kernel takes no program for a group of sockets (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5)"),
+		feature("coalesce", p.o.Coalesce > 0, false, ""),
 	}}
 }
 
