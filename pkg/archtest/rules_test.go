@@ -30,6 +30,7 @@ var floors = map[string]int{
 // that stands on a floor keeps the rules of it.
 var testRooms = map[string]bool{
 	"turnpike/relay/relaytest":           true,
+	"turnpike/relay/relaytest/versus":    true,
 	"turnpike/relay/dataplane/planetest": true,
 	"turnpike/relay/dataplane/mem":       true,
 	"turnpike/pkg/archtest":              true,

@@ -20,22 +20,28 @@ var stockModules = map[string]string{
 // stockPionBinary builds the server and returns its path.
 func stockPionBinary(t *testing.T) string {
 	t.Helper()
-	dir, err := stockPionDir()
-	if err != nil {
+	bin := filepath.Join(t.TempDir(), "stockpion")
+	if err := BuildStockPion(bin); err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(t.TempDir(), "stockpion")
+	return bin
+}
+
+// BuildStockPion builds the server of [StockPion] as bin, which is an absolute
+// path, for those who measure it outside of a test.
+func BuildStockPion(bin string) error {
+	dir, err := stockPionDir()
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command("go", "build", "-C", dir, "-mod=readonly", "-buildvcs=false", "-o", bin, ".")
 	// A workspace would raise pion/stun to the version that the relay uses,
 	// and flags meant for the relay's build are not meant for this one.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("relaytest: building stock pion: %v\n%s", err, out)
+		return fmt.Errorf("relaytest: building stock pion: %w\n%s", err, out)
 	}
-	if err := checkStockModules(bin); err != nil {
-		t.Fatal(err)
-	}
-	return bin
+	return checkStockModules(bin)
 }
 
 // stockPionDir finds the server's source from the module that is under test.

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+func compare(context.Context, options, io.Writer, io.Writer) error {
+	return errors.New("network namespaces and schedstat are Linux's own: run it on Linux")
+}
