@@ -103,10 +103,47 @@ func (o *Out) control(level, kind int32, size int) []byte {
 	return room[at+cmsgHeader : at+unix.CmsgSpace(size)]
 }
 
+// single is the message numbered i as sendto(2) takes it, if it can: without
+// control messages and in one part at most.
+func (o *Out) single(i int) (b []byte, ok bool) {
+	h := &o.hdrs[i].hdr
+	if h.Controllen != 0 || h.Iovlen > 1 {
+		return nil, false
+	}
+	if h.Iovlen == 0 {
+		return nil, true
+	}
+	return unsafe.Slice(h.Iov.Base, h.Iov.Len), true
+}
+
+// sendOne sends the message numbered i by sendto, which has the kernel copy and
+// check less than sendmmsg does.
+func (o *Out) sendOne(fd, i int, b []byte) error {
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&o.names[i])), uintptr(o.hdrs[i].hdr.Namelen))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return unix.EAGAIN
+		default:
+			return errno
+		}
+	}
+}
+
 // Send sends the messages from up to, but without, the one numbered to. It
 // returns how many the kernel took: when that is not all, and not none, the
 // error of the next is told by another Send that begins with it.
 func (o *Out) Send(fd, from, to int) (int, error) {
+	if b, ok := o.single(from); ok && to-from == 1 {
+		if err := o.sendOne(fd, from, b); err != nil {
+			return 0, err
+		}
+		return 1, nil
+	}
 	for {
 		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&o.hdrs[from])),
 			uintptr(to-from), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)

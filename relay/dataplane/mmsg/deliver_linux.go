@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"turnpike/pkg/udpio"
 	"turnpike/relay/dataplane"
 )
@@ -111,6 +113,14 @@ func send(fd int, to netip.AddrPort, b []byte) dataplane.Verdict {
 	out.Reset()
 	out.Start(to)
 	out.Part(b)
+	return sendOne(out, fd)
+}
+
+// sendOne sends the one message of out, in fragments if it has to be.
+func sendOne(out *udpio.Out, fd int) dataplane.Verdict {
 	_, err := out.Send(fd, 0, 1)
+	if err == unix.EMSGSIZE {
+		err = out.SendFragmented(fd, 0)
+	}
 	return verdict(err)
 }

@@ -318,6 +318,8 @@ func (w *worker) unsent(fd, at, all int, err error) int {
 			w.settle(&w.sent[i], dataplane.SocketFull)
 		}
 		return all - at
+	case err == unix.EMSGSIZE:
+		w.settle(m, verdict(w.out.SendFragmented(fd, at)))
 	default:
 		w.settle(m, verdict(err))
 	}
@@ -341,8 +343,7 @@ func (w *worker) singly(fd int, m *message, err error) {
 		w.one.Part(it.head)
 		w.one.Part(it.body)
 		w.one.Part(zeros[:it.pad])
-		_, err := w.one.Send(fd, 0, 1)
-		w.settle(&message{run: m.run, n: 1, bytes: len(it.body)}, verdict(err))
+		w.settle(&message{run: m.run, n: 1, bytes: len(it.body)}, sendOne(w.one, fd))
 		at = it.next
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"turnpike/pkg/udpio"
 	"turnpike/relay/dataplane"
 )
 
@@ -141,6 +142,7 @@ func bind(fd int, at netip.AddrPort, before func(fd int) error) error {
 		}
 	}
 	if at.Addr().Is4() {
+		_ = udpio.DontFragment(fd) // it spares work, no more
 		return unix.Bind(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())})
 	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
