@@ -80,11 +80,11 @@ func (b *bench) all(ctx context.Context) (rs results) {
 		rivals := c.rivals(b.servers)
 		for round := range rounds {
 			for _, s := range order(len(rivals), round) {
-				r := b.once(ctx, c, rivals[s], round)
+				b.say("%d/%d %s, round %d/%d, %s:", i+1, len(b.cells), c.name, round+1, rounds, rivals[s].name)
+				r := b.quietest(ctx, c, rivals[s], round)
 				if ctx.Err() != nil {
-					return rs // the run was cut short
+					return rs
 				}
-				b.say("%d/%d %s, round %d/%d, %s: %s", i+1, len(b.cells), c.name, round+1, rounds, r.Server, r.summary(c.part))
 				rs = append(rs, r)
 			}
 		}
@@ -93,6 +93,24 @@ func (b *bench) all(ctx context.Context) (rs results) {
 }
 
 func (b *bench) say(format string, args ...any) { _, _ = fmt.Fprintf(b.log, format+"\n", args...) }
+
+// quietest runs until nobody disturbs the run, or as often as is asked for.
+func (b *bench) quietest(ctx context.Context, c cell, s server, round int) (best run) {
+	for try := range 1 + b.repeat {
+		r := b.once(ctx, c, s, round)
+		if ctx.Err() != nil {
+			break // it was cut short
+		}
+		b.say("    %s", r.summary(c.part))
+		if try == 0 || r.Foreign < best.Foreign && r.Error == "" {
+			best = r
+		}
+		if best.Foreign <= noisy || best.Error != "" {
+			break
+		}
+	}
+	return best
+}
 
 // once starts a server, runs the load on it and ends it.
 func (b *bench) once(ctx context.Context, c cell, s server, round int) run {
@@ -134,7 +152,9 @@ func (b *bench) measure(ctx context.Context, l load, s server, r *run) error {
 		return fmt.Errorf("%s: %w: %s", s.name, err, p.lastWords())
 	}
 	r.Foreign, r.Stolen = others(before, after, cpu)
-	r.Report, err = readReport(l, out)
+	if r.Report, err = readReport(l, out); err == nil {
+		r.Output = out
+	}
 	return err
 }
 

@@ -19,6 +19,7 @@ type options struct {
 	cells   []cell
 	servers *regexp.Regexp
 	rounds  int
+	repeat  int // times, at most, that a disturbed run is repeated
 	timing  timing
 	json    string
 	loadOf  string // a turnpike whose load source is used; empty: the one that is built
@@ -41,6 +42,9 @@ func main() {
 	default:
 		err = compare(ctx, o, os.Stdout, os.Stderr)
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("stopped before the end")
+	}
 	stop()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -59,12 +63,13 @@ func parse(args []string, usage io.Writer) (o options, list bool, err error) {
 	quick := set.Bool("quick", false, "a few cells, 2 rounds, 2 s each: about 3 minutes, not 30")
 	set.BoolVar(&list, "list", false, "list the cells and do nothing")
 	set.IntVar(&o.rounds, "rounds", 0, "rounds of every cell (default 3, quick 2)")
+	set.IntVar(&o.repeat, "repeat", 0, "repeat a run that other processes disturbed, so many `times` at most, and take the quietest")
 	set.DurationVar(&o.timing.measured, "duration", 0, "measured `time` of a run (default 3s, quick 2s)")
 	set.DurationVar(&o.timing.warmup, "warmup", time.Second, "`time` before it")
 	set.StringVar(&o.json, "json", "", "write every run to this `file`")
 	set.StringVar(&o.loadOf, "load", "", "take the load source of this turnpike `program`, not of the one that is measured")
-	set.IntVar(&o.cpus.server, "server-cpu", -1, "`processor` of the server (default the last)")
-	set.IntVar(&o.cpus.load, "load-cpu", -1, "`processor` of the load source (default the first)")
+	set.IntVar(&o.cpus.server, "server-cpu", -1, "`processor` of the server; -1: the last")
+	set.IntVar(&o.cpus.load, "load-cpu", -1, "`processor` of the load source; -1: the first")
 	if err := set.Parse(args[1:]); err != nil {
 		return o, false, err
 	}
@@ -92,8 +97,8 @@ func parse(args []string, usage io.Writer) (o options, list bool, err error) {
 		return o, false, fmt.Errorf("%q is not a flag", set.Arg(0))
 	case len(o.cells) == 0:
 		return o, false, errors.New("no cell has such a name: see --list")
-	case o.rounds < 1 || o.timing.measured <= 0 || o.timing.warmup < 0:
-		return o, false, errors.New("--rounds and --duration must be above 0, --warmup not below")
+	case o.rounds < 1 || o.timing.measured <= 0 || o.timing.warmup < 0 || o.repeat < 0:
+		return o, false, errors.New("--rounds and --duration must be above 0, --warmup and --repeat not below")
 	}
 	return o, list, nil
 }

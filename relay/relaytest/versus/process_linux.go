@@ -24,8 +24,13 @@ func inside(ctx context.Context, namespace *os.File, cpu int, args ...string) *e
 		// and ends, which none that starts processes does.
 		Pdeathsig: syscall.SIGKILL,
 	}
+	cmd.Cancel = func() error { return kill(cmd) }
 	return cmd
 }
+
+// kill ends a process, and what it may have started, at once: none of them
+// holds anything worth keeping.
+func kill(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 
 // process is a server that runs.
 type process struct {
@@ -67,10 +72,13 @@ func (p *process) runWait() {
 	close(p.ended)
 }
 
-// stop ends it at once: it holds nothing worth keeping.
 func (p *process) stop() {
-	_ = p.cmd.Process.Kill()
-	<-p.ended
+	select {
+	case <-p.ended: // its id may be another's by now
+	default:
+		_ = kill(p.cmd)
+		<-p.ended
+	}
 }
 
 // port is where a server has to listen before it is ready.

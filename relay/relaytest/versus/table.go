@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -13,10 +14,12 @@ type run struct {
 	Server  string   `json:"server"`
 	Round   int      `json:"round"`
 	Command []string `json:"command"` // the load source's
-	Report  *report  `json:"report,omitempty"`
 	Foreign float64  `json:"foreign"` // processors taken by others, see others
 	Stolen  float64  `json:"stolen"`
 	Error   string   `json:"error,omitempty"`
+
+	Output json.RawMessage `json:"output,omitempty"` // the load source's
+	Report *report         `json:"-"`                // what is used of it; nil after an error
 }
 
 // noisy is how much of a processor others may take before a run says little.
