@@ -18,6 +18,9 @@ type Namespace struct {
 	// does: documentation ranges are special-purpose and refused as peers.
 	Own []netip.Prefix
 
+	// SmallMTU is the MTU of lo, in bytes; 0 leaves it at 65,536.
+	SmallMTU int
+
 	// StockPion builds the server of [StockPion] before the namespace is
 	// entered, since the build may have to download modules and the
 	// namespace has no uplink.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,9 @@ func reportVerdict(t *testing.T) {
 func (ns Namespace) setUp(t *testing.T) {
 	t.Helper()
 	ip(t, "link", "set", "lo", "up")
+	if ns.SmallMTU > 0 {
+		ip(t, "link", "set", "lo", "mtu", strconv.Itoa(ns.SmallMTU))
+	}
 	for _, p := range ns.Own {
 		ip(t, "route", "add", "local", p.Masked().String(), "dev", "lo")
 		if p.Addr().Is6() {

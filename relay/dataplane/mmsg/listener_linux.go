@@ -62,7 +62,7 @@ func (l *listener) close() {
 }
 
 // probe asks the kernel what it can.
-func (p *Plane) probe(int) {
+func (p *Plane) probe() {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return

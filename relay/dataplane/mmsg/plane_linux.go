@@ -74,7 +74,7 @@ func (p *Plane) startLocked() error {
 		}
 		workers = append(workers, w)
 	}
-	p.probe(workers[0].wake)
+	p.probe()
 	p.workers, p.started = workers, true
 	for _, w := range workers {
 		p.running.Go(w.runWorker)

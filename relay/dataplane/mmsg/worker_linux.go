@@ -1,7 +1,6 @@
 package mmsg
 
 import (
-	"net/netip"
 	"runtime"
 	"time"
 	"unsafe"
@@ -15,10 +14,12 @@ import (
 const (
 	maxPayload = 4096 // as package std
 
-	batch      = 64  // messages of a listener in a turn
-	relayBatch = 32  // of a relay socket, so that a flood has a smaller share
-	smallRoom  = 192 // messages, one datagram each, that are held before they are sent
-	largeRoom  = 32  // messages of many datagrams
+	batch      = 64        // messages of a listener in a turn
+	relayBatch = 32        // of a relay socket, so that a flood has a smaller share
+	smallRoom  = 192       // messages, one datagram each, that are held before they are sent
+	roomFor    = 8         // messages at least in a turn
+	largeRoom  = 64        // messages of many datagrams
+	maxHeld    = 192 << 10 // bytes; what is sent much later has left the cache
 	maxEvents  = 128
 
 	// yieldAfter is how many messages in one batch show that the worker has no
@@ -43,6 +44,7 @@ type worker struct {
 	large   *udpio.In // for those with UDP_GRO
 	now     time.Time
 	serving int  // messages since the last wait
+	held    int  // bytes received and not sent
 	full    bool // the kernel may have more to tell
 	stopped bool
 
@@ -181,12 +183,12 @@ func (w *worker) turn() {
 }
 
 // room is where the next messages of a socket are received.
-func (w *worker) room(gro bool, most int) *udpio.In {
+func (w *worker) room(gro bool) *udpio.In {
 	in := w.small
 	if gro {
-		in, most = w.large, min(most, largeRoom)
+		in = w.large
 	}
-	if in.Room() < min(most, 16) {
+	if in.Room() < roomFor || w.held > maxHeld {
 		w.flush()
 		w.recycle()
 	}
@@ -197,10 +199,11 @@ func (w *worker) room(gro bool, most int) *udpio.In {
 func (w *worker) recycle() {
 	w.small.Reset()
 	w.large.Reset()
+	w.held = 0
 }
 
 func (w *worker) serveListener(d *door) {
-	in := w.room(d.gro, batch)
+	in := w.room(d.gro)
 	first, most := in.Len(), min(batch, in.Room())
 	n, err := in.More(d.fd, most)
 	w.serving += n
@@ -221,7 +224,7 @@ func more(n, most int, err error) bool {
 
 func (w *worker) serveRelay(s *socket) {
 	s.queued = false
-	in := w.room(w.p.gro, relayBatch)
+	in := w.room(w.p.gro)
 	if w.enter(s) == nil {
 		return
 	}
@@ -233,145 +236,5 @@ func (w *worker) serveRelay(s *socket) {
 	}
 	if s.queued = more(n, most, err); s.queued {
 		w.ready = append(w.ready, source{relay: s})
-	}
-}
-
-// split calls do for each datagram in message i.
-func split(in *udpio.In, i int, gro bool, do func(b []byte)) {
-	b := in.Bytes(i)
-	if gro {
-		if size := in.Segment(i); size > 0 {
-			for len(b) > size {
-				do(b[:size])
-				b = b[size:]
-			}
-		}
-	}
-	do(b)
-}
-
-// fromClient takes a message that came to a listener.
-func (w *worker) fromClient(d *door, in *udpio.In, i int) {
-	c := dataplane.Client{Listener: d.id, Addr: in.Addr(i)}
-	own := w.p.relays.Find(c.Addr) != nil
-	cut := in.Truncated(i)
-	split(in, i, d.gro, func(b []byte) {
-		switch {
-		case own:
-			// A relay of ours never talks to a listener of ours over the network:
-			// loops and nested allocations end here (RFC 8656 §21.1.7).
-			w.counted.Drop(nil, dataplane.OwnRelay)
-		case cut || len(b) > maxPayload+dataplane.MaxFraming:
-			w.counted.Drop(nil, dataplane.Oversize)
-		default:
-			w.message(d, &c, b)
-		}
-	})
-}
-
-// message takes a datagram of a client.
-func (w *worker) message(d *door, c *dataplane.Client, b []byte) {
-	w.makeRoom()
-	data, kind := dataplane.ParseData(b)
-	switch kind {
-	case dataplane.Stop:
-		w.counted.Drop(nil, dataplane.Malformed)
-		return
-	case dataplane.HandUp:
-		w.counted.Control.Add(len(b))
-		w.answer(d, c, b)
-		return
-	}
-	s := w.find(c)
-	if s == nil {
-		w.counted.Drop(nil, dataplane.NoFlow)
-		return
-	}
-	f := w.enter(s)
-	if f == nil {
-		w.counted.Drop(nil, dataplane.NoFlow)
-		return
-	}
-	peer, v := judge(f, &data, w.now)
-	if v != dataplane.Allow {
-		w.counted.Drop(f, v)
-		return
-	}
-	if other := w.p.relays.Find(peer); other != nil {
-		w.handOver(f, other, data.Payload)
-		return
-	}
-	w.toPeer(s, f, peer, data.Payload)
-}
-
-// find is the client's relay socket. Its datagrams may come to another worker
-// than the one that serves it: see steer.
-func (w *worker) find(c *dataplane.Client) *socket {
-	if s := w.clients.find(c); s != nil || len(w.p.workers) == 1 {
-		return s
-	}
-	if home := w.p.workers[steer(c.Addr, len(w.p.workers))]; home != w {
-		return home.clients.find(c)
-	}
-	return nil
-}
-
-func judge(f *dataplane.Flow, data *dataplane.Data, now time.Time) (netip.AddrPort, dataplane.Verdict) {
-	if len(data.Payload) > maxPayload {
-		return netip.AddrPort{}, dataplane.Oversize
-	}
-	return f.Pass.ToPeer(data.Channel, data.Peer, len(data.Payload), now)
-}
-
-// handOver gives a payload to the flow of another relay of ours. For the sender
-// it has left.
-func (w *worker) handOver(f *dataplane.Flow, other *dataplane.Relay, payload []byte) {
-	f.Count.ToPeer.Add(len(payload))
-	w.counted.ToPeer[f.Class].Add(len(payload))
-	w.counted.HandedOver.Add(len(payload))
-	s := other.Socket.(*socket)
-	g := w.enter(s)
-	if g == nil {
-		w.counted.Drop(nil, dataplane.NoFlow)
-		return
-	}
-	w.toClient(s, g, f.Relay.Public, payload)
-}
-
-// fromPeer takes a message that came to a relay socket.
-func (w *worker) fromPeer(s *socket, in *udpio.In, i int) {
-	from := in.Addr(i)
-	own := w.p.relays.Find(from) != nil // those are handed over, so this one is forged
-	cut := in.Truncated(i)
-	split(in, i, w.p.gro, func(b []byte) {
-		w.makeRoom()
-		f := w.enter(s)
-		switch {
-		case own:
-			w.counted.Drop(nil, dataplane.OwnRelay)
-		case f == nil:
-			w.counted.Drop(nil, dataplane.NoFlow)
-		case cut:
-			w.counted.Drop(f, dataplane.Oversize)
-		default:
-			w.toClient(s, f, from, b)
-		}
-	})
-}
-
-// toClient judges a payload and queues it for the client of f, which is entered.
-func (w *worker) toClient(s *socket, f *dataplane.Flow, from netip.AddrPort, payload []byte) {
-	if len(payload) > maxPayload {
-		w.counted.Drop(f, dataplane.Oversize)
-		return
-	}
-	channel, v := f.Pass.ToClient(from, len(payload), w.now)
-	switch {
-	case v != dataplane.Allow:
-		w.counted.Drop(f, v)
-	case f.Client.Stream != nil:
-		w.toStream(f, channel, from, payload)
-	default:
-		w.toDatagramClient(s, f, channel, from, payload)
 	}
 }
