@@ -18,7 +18,6 @@ import (
 	"turnpike/relay"
 	"turnpike/relay/dataplane"
 	"turnpike/relay/dataplane/mem"
-	"turnpike/relay/dataplane/std"
 )
 
 const realm = "test"
@@ -64,11 +63,11 @@ func memBed(t testing.TB, s setup) *bed {
 	})
 }
 
-func socketBed(t testing.TB, s setup) *bed {
-	plane, err := std.New(std.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+func socketBed(t testing.TB, s setup) *bed { return planeBed(t, socketPlanes[0], s) }
+
+func planeBed(t testing.TB, p socketPlane, s setup) *bed {
+	plane, err := p.open()
+	must(t, err)
 	return newBed(t, plane, loopback, s, func() net.PacketConn {
 		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
 		if err != nil {

@@ -15,8 +15,10 @@ import (
 
 // Sessions come and go by the thousand and leave nothing: no goroutine, no
 // descriptor, no port, no account.
-func TestNothingIsLeftOfTenThousandSessions(t *testing.T) {
-	b := socketBed(t, setup{role: func(r *auth.Role) { r.Allocations = 0 }})
+func TestNothingIsLeftOfTenThousandSessions(t *testing.T) { onSockets(t, nothingIsLeft) }
+
+func nothingIsLeft(t *testing.T, open func(testing.TB, setup) *bed) {
+	b := open(t, setup{role: func(r *auth.Role) { r.Allocations = 0 }})
 	const workers, each = 4, 2500
 	churn(b, workers, 20) // pools and maps have grown
 	goroutines, files, ports := runtime.NumGoroutine(), descriptors(t), b.server.Stats().RelayPortsFree

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"turnpike/auth"
-	"turnpike/relay/dataplane/std"
 	"turnpike/relay/relaytest"
 )
 
@@ -18,12 +17,18 @@ func TestHostileInputsFail(t *testing.T) {
 	if !relaytest.InNamespace(t, relaytest.Namespace{Own: []netip.Prefix{netip.MustParsePrefix("93.184.216.0/24")}}) {
 		return
 	}
+	for _, p := range socketPlanes {
+		t.Run(p.name, func(t *testing.T) { hostileFails(t, p) })
+	}
+}
+
+func hostileFails(t *testing.T, p socketPlane) {
 	host := netip.MustParseAddr("93.184.216.1")
 	socket := func(t *testing.T, ip string) func() net.PacketConn {
 		return func() net.PacketConn { return relaytest.ListenUDP(t, netip.MustParseAddr(ip)) }
 	}
 	relaytest.HostileFails(t, func(t *testing.T) relaytest.Env {
-		plane, err := std.New(std.Options{})
+		plane, err := p.open()
 		must(t, err)
 		b := newBed(t, plane, host, setup{}, socket(t, "93.184.216.20"))
 		canary, err := relaytest.NewEar(relaytest.ListenUDP(t, netip.IPv4Unspecified()))

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // onEveryPlane runs a test on the plane in memory and on sockets.
 func onEveryPlane(t *testing.T, s setup, run func(*testing.T, *bed)) {
 	t.Run("mem", func(t *testing.T) { run(t, memBed(t, s)) })
-	t.Run("std", func(t *testing.T) { run(t, socketBed(t, s)) })
+	onSockets(t, func(t *testing.T, open func(testing.TB, setup) *bed) { run(t, open(t, s)) })
 }
 
 func TestClientToClient(t *testing.T) {

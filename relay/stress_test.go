@@ -52,7 +52,7 @@ func TestStress(t *testing.T) {
 			})
 		}
 	})
-	t.Run("sockets", func(t *testing.T) { newStress(t, socketBed).run(99, 600, 3*time.Second) })
+	onSockets(t, func(t *testing.T, open func(testing.TB, setup) *bed) { newStress(t, open).run(99, 600, 3*time.Second) })
 	t.Run("streams", func(t *testing.T) {
 		streams := func(t testing.TB, s setup) *bed {
 			options := s.options
