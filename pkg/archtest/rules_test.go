@@ -11,6 +11,7 @@ var floors = map[string]int{
 	"turnpike/relay/dataplane/mem":  3,
 	"turnpike/pkg/issuer":           3,
 	"turnpike/pkg/probe":            3,
+	"turnpike/pkg/load":             3,
 
 	"turnpike/relay/gate":   2,
 	"turnpike/relay/engine": 2,
@@ -60,7 +61,7 @@ var allowed = []struct {
 	{"github.com/pion/logging", []string{"turnpike/relay/engine"}, "pion's logger interface, to count instead of log"},
 	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine", "turnpike/pkg/probe"}, "STUN numbers and codec, behind our own checks"},
 	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
-	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio"}, "sends that never wait, batches of datagrams, epoll"},
+	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio", "turnpike/pkg/load"}, "sends that never wait, batches of datagrams, epoll"},
 	{"github.com/pires/go-proxyproto", []string{"turnpike/relay/stream"}, "PROXY headers of load balancers"},
 	{"golang.org/x/sync", []string{"turnpike/cmd/turnpike"}, "errgroup: several servers, one end"},
 	{"github.com/spf13/cobra", []string{"turnpike/cmd/turnpike"}, "subcommands, help, completion"},
