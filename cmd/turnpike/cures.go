@@ -54,10 +54,3 @@ func warnFiles(log *slog.Logger, s *settings, limit uint64) {
 			"hint", "raise the hard limit (LimitNOFILE=, ulimit -Hn), or lower streams.max_connections or the relay ports")
 	}
 }
-
-// fileLimit is how many descriptors this process may have.
-func fileLimit() (uint64, error) {
-	var limit syscall.Rlimit
-	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
-	return limit.Cur, err
-}

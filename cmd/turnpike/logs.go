@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -106,17 +105,4 @@ func isTerminal(stream any) bool {
 	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && !isNull(f)
-}
-
-// isNull tells the null device, which service managers give for stdin, from the
-// other character devices.
-func isNull(f *os.File) bool {
-	info, err := f.Stat()
-	null, missing := os.Stat(os.DevNull)
-	if err != nil || missing != nil {
-		return false
-	}
-	a, _ := info.Sys().(*syscall.Stat_t)
-	b, _ := null.Sys().(*syscall.Stat_t)
-	return a != nil && b != nil && a.Rdev == b.Rdev
 }
