@@ -30,8 +30,11 @@ lint:
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./relay/dataplane/...
 
+# VERSUS="--quick" or "--cells REGEXP" for less than half an hour; it needs root.
 bench:
+	@./scripts/deps turnserver=coturn ip=iproute2 taskset=util-linux nsenter=util-linux
 	$(GO) test -run '^$$' -bench . ./...
+	$(GO) run ./relay/relaytest/versus $(VERSUS)
 
 # Many rounds of what make test runs once.
 proof:

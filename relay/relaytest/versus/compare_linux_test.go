@@ -62,3 +62,20 @@ func TestCompare(t *testing.T) {
 		t.Error("turnpike is not compared to its target")
 	}
 }
+
+// What is set in the environment of who measures changes no server.
+func TestSetting(t *testing.T) {
+	for variable, want := range map[string]bool{
+		"TURNPIKE_REALM=x": true, "GOGC=off": true, "GOMAXPROCS=4": true, "PATH=/bin": false, "GOGCX=1": false, "HOME": false,
+	} {
+		if got := setting(variable); got != want {
+			t.Errorf("%s: %t, want %t", variable, got, want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	if got, want := quote([]string{"--cells", "udp, (a|b)", "--rounds", "1"}), "versus --cells 'udp, (a|b)' --rounds 1"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -55,7 +55,7 @@ func (l load) args(server int, t timing) []string {
 	if l.scenario == allocating {
 		return append(args, "--hold", l.hold.String())
 	}
-	args = append(args, "--duration", t.measured.String(), "--warmup", t.warmup.String(), "--window", strconv.Itoa(inFlight))
+	args = append(args, "--duration", t.measured.String(), "--warmup", t.warmup.String(), "--window", strconv.Itoa(inFlight), "--poll")
 	if l.scenario != relaying {
 		return args
 	}

@@ -15,7 +15,7 @@ func TestLoadArgs(t *testing.T) {
 	}{
 		{load{scenario: relaying, transport: "udp", clients: 100, size: 160, burst: 4, rate: 50000},
 			"load turn:93.184.216.1:3478?transport=udp --scenario relay --clients 100 --size 160 --burst 4 --rate 50000 --direction both " +
-				"--window 256 --duration 3s --warmup 1s --client-net 93.185.0.0/16 --peer-address 93.186.0.1 --pid 42 --json", "--indications --hold"},
+				"--window 256 --poll --duration 3s --warmup 1s --client-net 93.185.0.0/16 --peer-address 93.186.0.1 --pid 42 --json", "--indications --hold"},
 		{load{scenario: relaying, transport: "tls", clients: 20, size: 1200, burst: 1, indications: true},
 			"turns:93.184.216.1:5349 --indications --rate 0", ""},
 		{load{scenario: allocating, transport: "udp", clients: 10000, hold: 2 * time.Second},

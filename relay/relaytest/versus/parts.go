@@ -40,7 +40,7 @@ var (
 			"where CPU used is below 1 the load source was the limit, and a core would do 1000 / (CPU us/packet) kpps.",
 		[]*metric{perPacket, packetRate, lost, cpuShare}}
 	paced = &part{"Relay at an equal rate",
-		"Latency is from the client's send to the peer's receive and back the same way, through the load source's own loop.",
+		"Latency is one way, both ways together, by one clock and through the load source's own loop; p99 is mostly the machine's.",
 		[]*metric{perPacket, latency50, latency99, packetRate, lost, cpuShare}}
 	allocations = &part{"Allocations",
 		"10,000 times challenge and authenticated Allocate. Memory is RSS 2 s later, less what it was before, without the kernel's.",

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -25,7 +27,15 @@ func inside(ctx context.Context, namespace *os.File, cpu int, args ...string) *e
 		Pdeathsig: syscall.SIGKILL,
 	}
 	cmd.Cancel = func() error { return kill(cmd) }
+	cmd.Env = slices.DeleteFunc(os.Environ(), setting)
 	return cmd
+}
+
+// setting tells a variable that changes how a server works: all are measured
+// as their configuration says.
+func setting(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return strings.HasPrefix(name, "TURNPIKE_") || slices.Contains([]string{"GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG"}, name)
 }
 
 // kill ends a process, and what it may have started, at once: none of them
