@@ -56,7 +56,7 @@ func newBench(ctx context.Context, o Options) (*bench, error) {
 		return nil, fmt.Errorf("%s: %w", o.Server, err)
 	}
 	b.server = netip.AddrPortFrom(ip, o.Server.Port)
-	if o.Poll {
+	if o.Poll && o.fewSockets() {
 		b.yield = func() {}
 		if runtime.GOMAXPROCS(0) == 1 {
 			b.yield = runtime.Gosched

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"turnpike/relay/dataplane"
@@ -49,6 +50,7 @@ type direction struct {
 	most     int // packets in a chunk: what one system call can take
 	window   int // packets in flight; 0: by the clock
 	pace     pace
+	unsent   atomic.Int64 // due, but too late to be sent
 	// answer takes STUN responses, unless they are what is counted.
 	answer func(b []byte)
 
@@ -82,6 +84,7 @@ func (d *direction) measure(now int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := &d.tally
+	d.unsent.Store(0)
 	t.since, t.before, t.received, t.stalls = now, t.sent, 0, 0
 	t.latency = histogram{}
 	for i := range d.flows {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -189,6 +190,8 @@ func (b *bench) advice(err error) string {
 		return fmt.Sprintf(": does the server listen there, and does it have a route to %[1]s, and this host `ip route add local %[1]s dev lo`?", b.o.ClientNet)
 	case errors.Is(err, errSilence):
 		return ": does the server listen there, and does a firewall let it through?"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "; trust its authority with --ca-file, or trust anybody with --insecure"
 	case !errors.As(err, &r):
 		return ""
 	}

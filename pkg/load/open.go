@@ -53,7 +53,7 @@ func (b *bench) share(e *end, at netip.AddrPort, many bool) (netip.AddrPort, err
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("opening a socket: %w", err)
 	}
-	s, err := b.adopt(conn, sharedBuffer, many, e.arrive)
+	s, err := b.adopt(conn, sharedBuffer, many)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -67,12 +67,8 @@ func (b *bench) share(e *end, at netip.AddrPort, many bool) (netip.AddrPort, err
 }
 
 // adopt begins to receive on a socket.
-func (b *bench) adopt(conn *net.UDPConn, buffer int, many bool, d *direction) (*socket, error) {
-	yield := b.yield
-	if !many && b.o.Clients > pollMost && d == &b.down {
-		yield = nil // asking so many again and again is slower than waiting
-	}
-	s, err := newSocket(conn, buffer, many, &b.desks, yield)
+func (b *bench) adopt(conn *net.UDPConn, buffer int, many bool) (*socket, error) {
+	s, err := newSocket(conn, buffer, many, &b.desks, b.yield)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -81,9 +77,6 @@ func (b *bench) adopt(conn *net.UDPConn, buffer int, many bool, d *direction) (*
 	b.receivers.Add(1)
 	return s, nil
 }
-
-// pollMost is how many sockets are polled.
-const pollMost = 4
 
 // open gives a client's line its way to the server, if it has none yet.
 func (b *bench) open(ctx context.Context, c *client) error {
@@ -110,7 +103,7 @@ func (b *bench) open(ctx context.Context, c *client) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errConnect, err)
 	}
-	s, err := b.adopt(conn, ownBuffer, false, d)
+	s, err := b.adopt(conn, ownBuffer, false)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errConnect, err)
 	}

@@ -171,6 +171,16 @@ func hostOf(n netip.Prefix, i int) netip.Addr {
 	return a
 }
 
+// pollMost is how many sockets are polled: asking more of them, one after the
+// other, is slower than waiting.
+const pollMost = 4
+
+// fewSockets reports whether all sockets can be polled. It is all or none: on
+// one CPU, goroutines that poll leave those that wait no moment to be woken.
+func (o *Options) fewSockets() bool {
+	return o.Server.Transport == UDP && (o.ClientNet.IsValid() || o.Clients <= pollMost)
+}
+
 // framing of the clients' lines.
 func (o *Options) framing() framing {
 	switch {

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,9 @@ const (
 	// often it is looked at.
 	silence  = 20 * time.Millisecond
 	watching = 5 * time.Millisecond
+	// shortest is the least that the pacer sleeps: more often, sleeping costs
+	// more than sending.
+	shortest = 50 * time.Microsecond
 	// stragglers is how long the end of a run waits for what is under way.
 	stragglers = 500 * time.Millisecond
 )
@@ -44,7 +46,7 @@ func (b *bench) pump(ctx context.Context) phase {
 	p.process, p.own = b.sample().since(before), ownSample().since(own)
 	stop()
 	for _, d := range active {
-		p.unsent += d.pace.unsent
+		p.unsent += d.unsent.Load()
 	}
 	b.drain(active)
 	return p
@@ -92,12 +94,14 @@ func (b *bench) startSending(active []*direction) (stop func()) {
 
 // runPace sends by the clock.
 func (b *bench) runPace(active []*direction, stopping *atomic.Bool) {
-	k := b.desks.get()
+	k, s := b.desks.get(), newSleeper()
 	defer b.desks.put(k)
+	defer s.close()
 	for !stopping.Load() {
 		idle, now := watching, b.now()
 		for _, d := range active {
-			packets, after := d.pace.due(now)
+			packets, late, after := d.pace.due(now)
+			d.unsent.Add(int64(late))
 			if packets > 0 {
 				packets = (packets + d.burst - 1) / d.burst * d.burst
 				d.pace.took(packets)
@@ -107,24 +111,13 @@ func (b *bench) runPace(active []*direction, stopping *atomic.Bool) {
 			}
 			idle = min(idle, after)
 		}
-		b.rest(idle)
-	}
-}
-
-// spin is up to when waiting is done by looking at the clock: timers are not
-// that exact.
-const spin = 2 * time.Millisecond
-
-// rest waits, for as long at the most.
-func (b *bench) rest(idle time.Duration) {
-	switch {
-	case idle <= 0:
-	case b.yield != nil:
-		b.yield()
-	case runtime.GOMAXPROCS(0) == 1:
-		time.Sleep(idle) // or nobody receives
-	case idle > spin:
-		time.Sleep(idle - spin)
+		switch {
+		case idle <= 0:
+		case b.yield != nil:
+			b.yield()
+		default:
+			s.sleep(max(idle, shortest))
+		}
 	}
 }
 

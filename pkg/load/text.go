@@ -76,8 +76,11 @@ func (r *Report) writeCosts(w io.Writer) {
 				parts = append(parts, fmt.Sprintf("%.2f us of CPU per %s", c.us, c.what))
 			}
 		}
-		fmt.Fprintf(w, "server process: %s; %.2f CPUs; resident %d KB before, %d KB with the allocations, %d KB at the end\n",
-			strings.Join(parts, ", "), p.CPUShare, p.RSSBefore, p.RSSAllocated, p.RSSEnd)
+		parts = append(parts, fmt.Sprintf("%.2f CPUs", p.CPUShare), fmt.Sprintf("resident %d KB before", p.RSSBefore))
+		if p.RSSAllocated > 0 {
+			parts = append(parts, fmt.Sprintf("%d KB with the allocations", p.RSSAllocated))
+		}
+		fmt.Fprintf(w, "server process: %s, %d KB at the end\n", strings.Join(parts, ", "), p.RSSEnd)
 	}
 	if c := r.Client; c != nil {
 		fmt.Fprintf(w, "this client: %.2f us of CPU per packet; %.2f CPUs\n", c.CPUPerPacket, c.CPUShare)
