@@ -134,6 +134,9 @@ func (c *Conn) Close() { c.end(ClosedByUs) }
 func (c *Conn) end(r Reason) {
 	c.mu.Lock()
 	if c.over() == Alive {
+		if r.gentle() {
+			c.writeLocked() // what was queued and not flushed
+		}
 		c.why.Store(uint32(r))
 	}
 	c.mu.Unlock()
@@ -173,6 +176,7 @@ func (c *Conn) runConn() {
 // be written in time.
 func (c *Conn) finish() {
 	c.writers.Wait()
+	c.discard()
 	if c.over().gentle() {
 		_ = c.conn.Close() // TLS says goodbye; watched as every write
 	}

@@ -57,6 +57,11 @@ func (c *Conn) Queue(b []byte) dataplane.Verdict {
 func (c *Conn) Flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.writeLocked()
+}
+
+// writeLocked begins a writer, if there is something to write and none at it.
+func (c *Conn) writeLocked() {
 	if c.queued != nil && !c.writing && c.over() == Alive {
 		c.writing = true
 		c.writers.Add(1)
