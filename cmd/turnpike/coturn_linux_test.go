@@ -40,18 +40,25 @@ func publicClient(i int) netip.Addr {
 // be downloaded to build it.
 const binaryEnv = "TURNPIKE_TEST_BINARY"
 
-// inPublic has the test run alone in the public network, as InNamespace does.
-func inPublic(t *testing.T) bool {
+// inPublic has the test run alone in the public network, and more, as
+// InNamespace does.
+func inPublic(t *testing.T, more ...netip.Prefix) bool {
 	t.Helper()
 	if os.Getenv(binaryEnv) == "" {
 		t.Setenv(binaryEnv, turnpike(t))
 	}
-	return relaytest.InNamespace(t, relaytest.Namespace{Own: []netip.Prefix{publicNet}})
+	return relaytest.InNamespace(t, relaytest.Namespace{Own: append([]netip.Prefix{publicNet}, more...)})
 }
 
 // startPublic runs `turnpike serve --config`, with more in the file, and
 // returns when it serves. secret is shared with it, as an application's is.
 func startPublic(t *testing.T, more string) (s *server, secret string) {
+	t.Helper()
+	return startPublicPorts(t, "", more)
+}
+
+// startPublicPorts is startPublic with more keys under relay.
+func startPublicPorts(t *testing.T, ports, more string) (s *server, secret string) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key, file := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "turnpike.yaml")
@@ -68,7 +75,7 @@ func startPublic(t *testing.T, more string) (s *server, secret string) {
 	}
 	config := fmt.Sprintf(`version: 1
 listen: [{address: "%[1]s", transports: [udp, tcp, tls]}]
-relay: {addresses: [{bind: %[2]s}]}
+relay: {addresses: [{bind: %[2]s}]%[6]s}
 tls: {certificate_file: cert.pem, key_file: key.pem}
 credentials:
   shared_secrets: [{id: app, secret: %[3]s}]
@@ -76,7 +83,7 @@ credentials:
 issuer: {listen: ["%[2]s:3480"], api_keys: [{id: app, hash: "sha256:%[4]x"}]}
 operator: {listen: ["127.0.0.1:3481"]}
 drain: {timeout: 0s}
-%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, more)
+%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, more, ports)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,13 @@ func (w *worker) split(in *udpio.In, i int, gro bool, do func(b []byte)) {
 	if gro {
 		if size := in.Segment(i); size > 0 {
 			for len(b) > size {
+				w.serving++
 				do(b[:size])
 				b = b[size:]
 			}
 		}
 	}
+	w.serving++
 	do(b)
 }
 

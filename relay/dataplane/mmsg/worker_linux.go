@@ -22,7 +22,7 @@ const (
 	maxHeld    = 192 << 10 // bytes; what is sent much later has left the cache
 	maxEvents  = 128
 
-	// yieldAfter is how many messages in one batch show that the worker has no
+	// yieldAfter is how many datagrams in one batch show that the worker has no
 	// idle moments left, in which the runtime would give others its place.
 	yieldAfter = 32
 )
@@ -43,7 +43,7 @@ type worker struct {
 	small   *udpio.In // for sockets that give one datagram a message
 	large   *udpio.In // for those with UDP_GRO
 	now     time.Time
-	serving int  // messages since the last wait
+	serving int  // datagrams since the last wait
 	held    int  // bytes received and not sent
 	full    bool // the kernel may have more to tell
 	stopped bool
@@ -206,7 +206,6 @@ func (w *worker) serveListener(d *door) {
 	in := w.room(d.gro)
 	first, most := in.Len(), min(batch, in.Room())
 	n, err := in.More(d.fd, most)
-	w.serving += n
 	for i := first; i < first+n; i++ {
 		w.fromClient(d, in, i)
 	}
@@ -230,7 +229,6 @@ func (w *worker) serveRelay(s *socket) {
 	}
 	first, most := in.Len(), min(relayBatch, in.Room())
 	n, err := in.More(s.fd, most)
-	w.serving += n
 	for i := first; i < first+n; i++ {
 		w.fromPeer(s, in, i)
 	}
