@@ -114,4 +114,6 @@ func (r *manyRun) report() (report turnload.Report) {
 	return report
 }
 
-func (b *manyBed) allocate(n int, hold time.Duration) turnload.Report { return b.start(n, hold).report() }
+func (b *manyBed) allocate(n int, hold time.Duration) turnload.Report {
+	return b.start(n, hold).report()
+}
