@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,8 +9,8 @@ import (
 )
 
 // allocate makes the allocation, of the family of ip.
-func (c *client) allocate(ctx context.Context, ip netip.Addr) error {
-	r, err := c.request(ctx, methodAllocate, func(b []byte) []byte {
+func (c *client) allocate(ip netip.Addr) error {
+	r, err := c.request(methodAllocate, func(b []byte) []byte {
 		b = attribute(b, attrTransport, []byte{17, 0, 0, 0}) // UDP
 		if ip.Is6() {
 			b = attribute(b, attrAddressFamily, []byte{2, 0, 0, 0})
@@ -30,14 +29,14 @@ func (c *client) allocate(ctx context.Context, ip netip.Addr) error {
 
 // permit opens the way to peer: by a permission, and by a channel if its line
 // has one. Done again it keeps both open.
-func (c *client) permit(ctx context.Context, peer netip.AddrPort) error {
-	_, err := c.request(ctx, methodCreatePermission, func(b []byte) []byte {
+func (c *client) permit(peer netip.AddrPort) error {
+	_, err := c.request(methodCreatePermission, func(b []byte) []byte {
 		return xorAddress(b, attrXORPeer, netip.AddrPortFrom(peer.Addr(), 0))
 	})
 	if err != nil || c.line.framing != channel {
 		return err
 	}
-	_, err = c.request(ctx, methodChannelBind, func(b []byte) []byte {
+	_, err = c.request(methodChannelBind, func(b []byte) []byte {
 		b = attribute(b, attrChannelNumber, []byte{byte(c.line.channel >> 8), byte(c.line.channel), 0, 0})
 		return xorAddress(b, attrXORPeer, peer)
 	})
@@ -45,8 +44,8 @@ func (c *client) permit(ctx context.Context, peer netip.AddrPort) error {
 }
 
 // refresh asks that the allocation live for so long; 0 ends it.
-func (c *client) refresh(ctx context.Context, lifetime time.Duration) error {
-	r, err := c.request(ctx, methodRefresh, func(b []byte) []byte {
+func (c *client) refresh(lifetime time.Duration) error {
+	r, err := c.request(methodRefresh, func(b []byte) []byte {
 		return attribute(b, attrLifetime, binary.BigEndian.AppendUint32(nil, uint32(lifetime/time.Second)))
 	})
 	if err == nil && lifetime > 0 {

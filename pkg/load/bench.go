@@ -33,7 +33,8 @@ type bench struct {
 	receivers sync.WaitGroup
 	broken    fault // connections that ended, allocations that could not be kept
 
-	mu      sync.Mutex // guards the two below
+	mu      sync.Mutex // guards the three below
+	ending  bool       // what ends now was to end
 	closing bool
 	closers []func()
 }
@@ -111,10 +112,10 @@ func (b *bench) prepareFlows() {
 	}
 	// The largest frame there is: a payload in a Send indication for IPv6.
 	largest := sendHeader(netip.AddrPortFrom(netip.IPv6Unspecified(), 0)) + padded(o.Size)
-	b.desks = desks{frame: largest, chunk: chunkOf(largest, o.Burst), now: b.now}
+	b.desks = desks{frame: largest, chunk: chunkOf(largest, o.Burst)}
 	for _, d := range []*direction{&b.up, &b.down} {
 		d.size, d.burst, d.most = o.Size, o.Burst, b.desks.chunk
-		d.answer, d.flows = answer, make([]flow, o.Clients)
+		d.now, d.answer, d.flows = b.now, answer, make([]flow, o.Clients)
 		if o.Rate == 0 {
 			d.window = o.Window
 		}
@@ -175,7 +176,7 @@ func (b *bench) onClose(f func()) {
 // close closes all sockets and waits for the receivers.
 func (b *bench) close() {
 	b.mu.Lock()
-	b.closing = true
+	b.ending, b.closing = true, true
 	for _, f := range b.closers {
 		f()
 	}
@@ -183,12 +184,12 @@ func (b *bench) close() {
 	b.receivers.Wait()
 }
 
-// lost notes that something ended, unless it is we who end it.
+// lost notes that something ended, unless it was to end.
 func (b *bench) lost(err error) {
 	b.mu.Lock()
-	closing := b.closing
+	ending := b.ending
 	b.mu.Unlock()
-	if !closing {
+	if !ending {
 		b.broken.note(err)
 	}
 }

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -59,9 +58,9 @@ func (e *refusal) Error() string {
 }
 
 // request does a request with authentication. attrs appends attributes.
-func (c *client) request(ctx context.Context, method uint16, attrs func(b []byte) []byte) (response, error) {
+func (c *client) request(method uint16, attrs func(b []byte) []byte) (response, error) {
 	for try := 0; ; try++ {
-		r, err := c.exchange(ctx, method, attrs)
+		r, err := c.exchange(method, attrs)
 		switch {
 		case err != nil:
 			return r, err
@@ -96,7 +95,7 @@ func printable(b []byte) string {
 }
 
 // exchange sends a request, again while nothing comes, and returns the response.
-func (c *client) exchange(ctx context.Context, method uint16, attrs func(b []byte) []byte) (response, error) {
+func (c *client) exchange(method uint16, attrs func(b []byte) []byte) (response, error) {
 	id := c.newID()
 	b := begin(make([]byte, 0, 512), method, id)
 	b = attrs(b)
@@ -109,7 +108,7 @@ func (c *client) exchange(ctx context.Context, method uint16, attrs func(b []byt
 	default:
 	}
 	c.expect(id)
-	answer, err := c.await(ctx, b)
+	answer, err := c.await(b)
 	if err != nil {
 		return response{}, fmt.Errorf("%s: %w", methodName(method), err)
 	}
@@ -157,7 +156,7 @@ func (c *client) take(b []byte) {
 }
 
 // await sends the request and waits for the answer.
-func (c *client) await(ctx context.Context, request []byte) ([]byte, error) {
+func (c *client) await(request []byte) ([]byte, error) {
 	wait, tries := firstWait, attempts
 	if c.line.stream != nil {
 		wait, tries = streamWait, 1
@@ -178,8 +177,6 @@ func (c *client) await(ctx context.Context, request []byte) ([]byte, error) {
 		case <-gone:
 			return nil, errBroken
 		case <-timer.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 		wait *= 2
 		timer.Reset(wait)

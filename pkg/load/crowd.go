@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -17,8 +16,9 @@ type outcome struct {
 }
 
 // each does something for all clients, so many at a time as there are to be
-// handshakes in flight. strict: the first failure ends it.
-func (b *bench) each(ctx context.Context, all []*client, strict bool, do func(context.Context, *client) error) outcome {
+// handshakes in flight. strict: the first failure ends it, as ctx does; what has
+// begun is finished, so that no allocation is made that nobody knows of.
+func (b *bench) each(ctx context.Context, all []*client, strict bool, do func(*client) error) outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
@@ -43,9 +43,6 @@ func (b *bench) each(ctx context.Context, all []*client, strict bool, do func(co
 			out.ok++
 			return
 		}
-		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			return
-		}
 		out.failed[kind(err)]++
 		if out.first == nil {
 			out.first = err
@@ -59,7 +56,7 @@ func (b *bench) each(ctx context.Context, all []*client, strict bool, do func(co
 	for range min(b.o.Handshakes, len(all)) {
 		workers.Go(func() {
 			for c := take(); c != nil; c = take() {
-				report(do(ctx, c))
+				report(do(c))
 			}
 		})
 	}
@@ -74,10 +71,10 @@ func (b *bench) allocateAll(ctx context.Context, strict bool) (outcome, time.Dur
 		family = b.peer.Addr()
 	}
 	begin := time.Now()
-	out := b.each(ctx, b.clients, strict, func(ctx context.Context, c *client) error {
-		err := b.open(ctx, c)
+	out := b.each(ctx, b.clients, strict, func(c *client) error {
+		err := b.open(c)
 		if err == nil {
-			err = c.allocate(ctx, family)
+			err = c.allocate(family)
 		}
 		return err
 	})
@@ -98,13 +95,13 @@ func (b *bench) peerOf(c *client) netip.AddrPort {
 
 // permitAll opens the ways to the peers, and tells the peers their relays.
 func (b *bench) permitAll(ctx context.Context) outcome {
-	return b.each(ctx, b.clients, true, func(ctx context.Context, c *client) error {
+	return b.each(ctx, b.clients, true, func(c *client) error {
 		peer := b.peerOf(c)
 		c.line.peer = peer
 		if len(b.clients) == b.o.Clients { // the peer socket's line is told the relay
 			b.far.lines[c.index].to = c.relayed
 		}
-		return c.permit(ctx, peer)
+		return c.permit(peer)
 	})
 }
 
@@ -123,9 +120,12 @@ const releaseTime = 15 * time.Second
 
 // release ends the allocations, even if the run was cut short.
 func (b *bench) release() {
+	b.mu.Lock()
+	b.ending = true
+	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
 	defer cancel()
-	out := b.each(ctx, b.allocated(), false, func(ctx context.Context, c *client) error { return c.refresh(ctx, 0) })
+	out := b.each(ctx, b.allocated(), false, func(c *client) error { return c.refresh(0) })
 	if out.first != nil {
 		b.broken.note(fmt.Errorf("releasing: %w", out.first))
 	}
@@ -157,11 +157,11 @@ func (b *bench) runKeep(ctx context.Context) {
 			return
 		case <-again.C:
 		}
-		out := b.each(ctx, b.allocated(), false, func(ctx context.Context, c *client) error {
-			if err := c.refresh(ctx, max(c.lifetime, 600*time.Second)); err != nil || b.o.Scenario != Relay {
+		out := b.each(ctx, b.allocated(), false, func(c *client) error {
+			if err := c.refresh(max(c.lifetime, 600*time.Second)); err != nil || b.o.Scenario != Relay {
 				return err
 			}
-			return c.permit(ctx, c.line.peer)
+			return c.permit(c.line.peer)
 		})
 		if out.first != nil {
 			b.lost(fmt.Errorf("keeping the allocations: %w", out.first))

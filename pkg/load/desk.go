@@ -9,8 +9,8 @@ type desk struct {
 	out    outbox
 	chunks []chunk
 	buf    []byte
-	room   int // of a slot, in which a chunk is framed
-	now    func() int64
+	room   int   // of a slot, in which a chunk is framed
+	time   int64 // when the chunks are sent
 }
 
 func (k *desk) slot(i int) []byte { return k.buf[i*k.room : (i+1)*k.room : (i+1)*k.room] }
@@ -19,7 +19,6 @@ func (k *desk) slot(i int) []byte { return k.buf[i*k.room : (i+1)*k.room : (i+1)
 type desks struct {
 	frame int // the largest frame
 	chunk int // the most of them in a chunk
-	now   func() int64
 
 	mu   sync.Mutex
 	free []*desk
@@ -45,7 +44,7 @@ func (d *desks) get() *desk {
 	}
 	room := d.frame * d.chunk
 	slots := max(min(batch, slotsRoom/room), 1)
-	return &desk{in: newInbox(), out: newOutbox(), chunks: make([]chunk, 0, slots), buf: make([]byte, slots*room), room: room, now: d.now}
+	return &desk{out: newOutbox(), chunks: make([]chunk, 0, slots), buf: make([]byte, slots*room), room: room}
 }
 
 func (d *desks) put(k *desk) {

@@ -51,6 +51,7 @@ type direction struct {
 	window   int // packets in flight; 0: by the clock
 	pace     pace
 	unsent   atomic.Int64 // due, but too late to be sent
+	now      func() int64
 	// answer takes STUN responses, unless they are what is counted.
 	answer func(b []byte)
 
@@ -79,11 +80,11 @@ type tally struct {
 	latency  histogram
 }
 
-// measure begins to measure.
-func (d *direction) measure(now int64) {
+// measure begins to measure: what is sent from now on.
+func (d *direction) measure() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t := &d.tally
+	t, now := &d.tally, d.now()
 	d.unsent.Store(0)
 	t.since, t.before, t.received, t.stalls = now, t.sent, 0, 0
 	t.latency = histogram{}
@@ -120,10 +121,12 @@ func (d *direction) settled(now int64, silence time.Duration) bool {
 	return d.tally.arrived >= d.tally.sent || now-d.tally.last > int64(silence)
 }
 
-// reserve takes up to so many packets, in whole bursts, and writes down in
-// chunks whose they are. The chunks must then be sent.
-func (d *direction) reserve(chunks []chunk, packets int) []chunk {
-	chunks = chunks[:0]
+// reserve takes up to so many packets, in whole bursts, and writes down at the
+// desk whose they are. They are sent, by their stamp, when they are counted.
+// The caller holds mu, and sends them without it.
+func (d *direction) reserve(k *desk, packets int) {
+	chunks := k.chunks[:0]
+	k.time = d.now()
 	for packets > 0 && len(chunks) < cap(chunks) {
 		if d.left == 0 {
 			if packets < d.burst || !d.nextTurn() {
@@ -139,7 +142,7 @@ func (d *direction) reserve(chunks []chunk, packets int) []chunk {
 		packets -= n
 		d.tally.sent += uint64(n)
 	}
-	return chunks
+	k.chunks = chunks
 }
 
 // nextTurn goes on to the next flow whose lines are whole; false: none is.
@@ -168,10 +171,11 @@ func (d *direction) room() int {
 func (d *direction) refill(k *desk) {
 	for {
 		d.mu.Lock()
-		k.chunks = k.chunks[:0]
+		packets := 0
 		if d.active {
-			k.chunks = d.reserve(k.chunks, d.room())
+			packets = d.room()
 		}
+		d.reserve(k, packets)
 		d.mu.Unlock()
 		if len(k.chunks) == 0 {
 			return
@@ -184,7 +188,7 @@ func (d *direction) refill(k *desk) {
 func (d *direction) sendDue(k *desk, packets int) {
 	for packets > 0 {
 		d.mu.Lock()
-		k.chunks = d.reserve(k.chunks, packets)
+		d.reserve(k, packets)
 		d.mu.Unlock()
 		if len(k.chunks) == 0 {
 			return
@@ -213,7 +217,7 @@ func (d *direction) reopen(now int64, silence time.Duration) {
 
 // send frames and sends the desk's chunks.
 func (d *direction) send(k *desk) {
-	s := stamp{run: d.run, time: k.now()}
+	s := stamp{run: d.run, time: k.time}
 	for i, c := range k.chunks {
 		l := &d.src[c.flow]
 		size := l.frameSize(d.size)
@@ -278,7 +282,7 @@ func (d *direction) take(p *packet, socket *socket, over *line, now int64) {
 		return
 	}
 	t.arrived++
-	if s.time >= t.since {
+	if s.time > t.since {
 		t.received++
 		t.latency.add(now - s.time)
 		f.time(now - s.time)
@@ -336,7 +340,7 @@ func (d *direction) takeResponse(p *packet, now int64) {
 		return
 	}
 	t.arrived++ // and the window has room again, whatever was answered
-	if q.time < t.since {
+	if q.time <= t.since {
 		return
 	}
 	if !answers(d.dst[0].framing, p.b) {

@@ -171,9 +171,11 @@ func (b *bench) faults() (told []string) {
 		}
 	}
 	for _, d := range []*direction{&b.up, &b.down} {
+		d.mu.Lock()
 		if d.tally.first != "" {
 			told = append(told, "the first bad packet: "+d.tally.first)
 		}
+		d.mu.Unlock()
 	}
 	return told[:min(len(told), 8)]
 }

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -79,7 +78,7 @@ func (b *bench) adopt(conn *net.UDPConn, buffer int, many bool) (*socket, error)
 }
 
 // open gives a client's line its way to the server, if it has none yet.
-func (b *bench) open(ctx context.Context, c *client) error {
+func (b *bench) open(c *client) error {
 	l := c.line
 	if l.socket != nil || l.stream != nil {
 		return nil
@@ -93,7 +92,7 @@ func (b *bench) open(ctx context.Context, c *client) error {
 		local = l.local
 	}
 	if b.o.Server.Transport != UDP {
-		return b.connect(ctx, l, local, d)
+		return b.connect(l, local, d)
 	}
 	var from *net.UDPAddr
 	if local.IsValid() {
@@ -112,8 +111,8 @@ func (b *bench) open(ctx context.Context, c *client) error {
 	return nil
 }
 
-func (b *bench) connect(ctx context.Context, l *line, local netip.Addr, d *direction) error {
-	s, err := dialStream(ctx, b.server, netip.AddrPortFrom(local, 0), b.secure)
+func (b *bench) connect(l *line, local netip.Addr, d *direction) error {
+	s, err := dialStream(b.server, netip.AddrPortFrom(local, 0), b.secure)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errConnect, err)
 	}

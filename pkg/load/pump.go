@@ -32,11 +32,17 @@ type phase struct {
 // measured time or until ctx ends, and waits for stragglers.
 func (b *bench) pump(ctx context.Context) phase {
 	active := b.active()
+	measure := func() (process, own sample, begin int64) {
+		for _, d := range active {
+			d.measure()
+		}
+		return b.sample(), ownSample(), b.now()
+	}
+	before, own, begin := measure()
 	stop := b.startSending(active)
-	wait(ctx, b.o.Warmup)
-	before, own, begin := b.sample(), ownSample(), b.now()
-	for _, d := range active {
-		d.measure(begin)
+	if b.o.Warmup > 0 {
+		wait(ctx, b.o.Warmup)
+		before, own, begin = measure()
 	}
 	wait(ctx, b.o.Duration)
 	p := phase{seconds: float64(b.now()-begin) / 1e9}

@@ -98,12 +98,12 @@ func (h *histogram) report() *Latency {
 	}
 }
 
-// report is of what was measured in a direction, when nothing moves any more.
-func (d *direction) report(seconds float64) *Flowed {
+// report is of what was measured in a direction; to all is added.
+func (d *direction) report(seconds float64, all *histogram) (f *Flowed, stalls uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := &d.tally
-	f := &Flowed{Sent: t.sent - t.before, Received: t.received, Bad: t.bad, Latency: t.latency.report()}
+	f = &Flowed{Sent: t.sent - t.before, Received: t.received, Bad: t.bad, Latency: t.latency.report()}
 	if f.Sent > f.Received {
 		f.Lost = f.Sent - f.Received
 	}
@@ -118,7 +118,8 @@ func (d *direction) report(seconds float64) *Flowed {
 		}
 	}
 	f.Jitter /= float64(max(timed, 1))
-	return f
+	all.merge(&t.latency)
+	return f, t.stalls
 }
 
 // add enters what the packets did.
@@ -126,7 +127,7 @@ func (r *Report) add(b *bench, p *phase) {
 	r.Seconds, r.Unsent = p.seconds, p.unsent
 	var all histogram
 	for _, d := range b.active() {
-		f := d.report(p.seconds)
+		f, stalls := d.report(p.seconds, &all)
 		if d == &b.up {
 			r.Up = f
 		} else {
@@ -137,8 +138,7 @@ func (r *Report) add(b *bench, p *phase) {
 		r.Lost += f.Lost
 		r.Bad += f.Bad
 		r.PPS += f.PPS
-		r.Stalls += d.tally.stalls
-		all.merge(&d.tally.latency)
+		r.Stalls += stalls
 	}
 	if r.Sent > 0 {
 		r.Loss = float64(r.Lost) / float64(r.Sent)

@@ -86,7 +86,7 @@ func (s *socket) receive() (*desk, error) {
 func (s *socket) receive1(fd uintptr) bool {
 	k := s.desks.get()
 	for {
-		n, err := k.in.in.Recv(int(fd), batch)
+		n, err := k.in.room().Recv(int(fd), batch)
 		if err == unix.EAGAIN && s.yield != nil && !s.closed.Load() {
 			s.yield()
 			continue
@@ -112,8 +112,13 @@ type inbox struct {
 	p       packet
 }
 
-func newInbox() inbox {
-	return inbox{in: udpio.NewIn(batch, udpio.MaxMessage, udpio.InOptions{Local: true})}
+// room makes room, which is large, when it is first needed: who only sends needs
+// none.
+func (k *inbox) room() *udpio.In {
+	if k.in == nil {
+		k.in = udpio.NewIn(batch, udpio.MaxMessage, udpio.InOptions{Local: true})
+	}
+	return k.in
 }
 
 func (k *inbox) begin(n int, many bool) { k.n, k.i, k.many, k.rest = n, 0, many, nil }

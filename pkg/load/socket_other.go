@@ -39,6 +39,9 @@ func (s *socket) close() {
 // something sent before, and there is more.
 func (s *socket) receive() (*desk, error) {
 	k := s.desks.get()
+	if k.in.buf == nil {
+		k.in.buf = make([]byte, 1<<16)
+	}
 	n, from, err := s.conn.ReadFromUDPAddrPort(k.in.buf)
 	if err != nil {
 		s.desks.put(k)
@@ -58,8 +61,6 @@ type inbox struct {
 	p     packet
 	there bool
 }
-
-func newInbox() inbox { return inbox{buf: make([]byte, 1<<16)} }
 
 func (k *inbox) next() *packet {
 	if !k.there {

@@ -33,12 +33,12 @@ const (
 )
 
 // dialStream connects, from local if that is valid.
-func dialStream(ctx context.Context, server, local netip.AddrPort, secure *tls.Config) (*stream, error) {
-	d := net.Dialer{Timeout: connectTime}
+func dialStream(server, local netip.AddrPort, secure *tls.Config) (*stream, error) {
+	d := net.Dialer{}
 	if local.Addr().IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(local)
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
 	defer cancel()
 	conn, err := d.DialContext(ctx, "tcp", server.String())
 	if err != nil {
