@@ -58,10 +58,7 @@ func newBench(ctx context.Context, o Options) (*bench, error) {
 	}
 	b.server = netip.AddrPortFrom(ip, o.Server.Port)
 	if o.Poll && o.fewSockets() {
-		b.yield = func() {}
-		if runtime.GOMAXPROCS(0) == 1 {
-			b.yield = runtime.Gosched
-		}
+		b.yield = runtime.Gosched
 	}
 	if o.Server.Transport == TLS {
 		b.secure = &tls.Config{}
