@@ -118,6 +118,9 @@ func (b *bench) once(ctx context.Context, c cell, s server, round int) run {
 	if err := b.measure(ctx, c.load, s, &r); err != nil {
 		r.Report, r.Error = nil, err.Error()
 	}
+	if c.part == idle {
+		r.Foreign = 0 // memory is the same whoever uses the processors
+	}
 	return r
 }
 
