@@ -28,8 +28,9 @@
 //
 // # Planes
 //
-// Package std works everywhere Go does; package mem is a network in memory for
-// tests. Package planetest holds what every plane must pass. std and mem share
-// [Switch], the decision without a socket; a faster plane may keep tables of
-// its own.
+// Package mmsg is for Linux, and what is used there; package std works
+// everywhere Go does; package mem is a network in memory for tests. Package
+// planetest holds what every plane must pass. std and mem share [Switch], the
+// decision without a socket; mmsg works on batches and keeps tables and counters
+// of its own, one a worker.
 package dataplane
