@@ -54,7 +54,18 @@ type refusal struct {
 }
 
 func (e *refusal) Error() string {
-	return fmt.Sprintf("%d %s to %s", e.code, e.reason, methodName(e.method))
+	reason := e.reason
+	if reason == "" { // a server may save the bytes
+		reason = reasons[e.code]
+	}
+	return fmt.Sprintf("%d %s to %s", e.code, reason, methodName(e.method))
+}
+
+// reasons are the codes' names in RFC 8489 §14.8 and RFC 8656 §19.
+var reasons = map[int]string{
+	300: "Try Alternate", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 420: "Unknown Attribute", 437: "Allocation Mismatch",
+	438: "Stale Nonce", 440: "Address Family not Supported", 441: "Wrong Credentials", 442: "Unsupported Transport Protocol",
+	443: "Peer Address Family Mismatch", 486: "Allocation Quota Reached", 500: "Server Error", 508: "Insufficient Capacity",
 }
 
 // request does a request with authentication. attrs appends attributes.

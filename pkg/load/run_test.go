@@ -199,7 +199,7 @@ func TestNobodyThere(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	b := &bench{o: good(), peer: peerAt}
 	for want, err := range map[string]error{
-		"403 Forbidden to CreatePermission for peer 192.0.2.9: the server's policy forbids it; use --peer relay": &refusal{methodCreatePermission, 403, "Forbidden"},
+		"403 Forbidden to CreatePermission for peer 192.0.2.9: the server's policy forbids it; use --peer relay": &refusal{methodCreatePermission, 403, ""},
 		"--users": &refusal{methodAllocate, 486, ""}, "clocks": &refusal{methodAllocate, 401, ""}, "drain": &refusal{methodAllocate, 403, ""},
 		"other family": &refusal{methodAllocate, 440, ""}, "relay ports": &refusal{methodAllocate, 508, ""}, "firewall": fmt.Errorf("Allocate: %w", errSilence),
 	} {
