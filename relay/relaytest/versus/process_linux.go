@@ -73,7 +73,7 @@ func startServer(ctx context.Context, cmd *exec.Cmd, log string, ports ...port) 
 		p.stop()
 		return nil, err
 	}
-	p.awaitQuiet()
+	p.awaitQuiet(ctx)
 	return p, nil
 }
 
@@ -130,11 +130,15 @@ func (p *process) listens(ports []port) bool {
 
 // awaitQuiet waits until the server's start is over, or for 3 s: what it still
 // does would be charged to the load, in time and memory.
-func (p *process) awaitQuiet() {
+func (p *process) awaitQuiet(ctx context.Context) {
 	const step, little = 150 * time.Millisecond, 2 * time.Millisecond
 	before, _ := processCPU(p.pid())
 	for range int(3 * time.Second / step) {
-		time.Sleep(step)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(step):
+		}
 		now, err := processCPU(p.pid())
 		if err != nil || now-before < little {
 			return
