@@ -69,10 +69,8 @@ func (s *Server) runReaper(ctx context.Context) {
 // reap ends what is over. What each session holds is given back at once; only
 // then is pion told, since its queue may be long.
 func (s *Server) reap(now time.Time) {
-	for _, x := range s.sessions.all() {
-		if x.view.Load().Pending {
-			continue
-		}
+	s.lapsing = s.sessions.filter(s.lapsing[:0], func(x *session) bool { return x.due(now) })
+	for _, x := range s.lapsing {
 		deadline := x.expires.Load()
 		switch {
 		case ended(deadline): // by the client, just now
@@ -87,8 +85,15 @@ func (s *Server) reap(now time.Time) {
 			s.end(x, EndIdle)
 		}
 	}
+	clear(s.lapsing)
 	s.reapReservations(now)
 	s.tellPion()
+}
+
+// due reports whether the reaper has to look at the session. It is asked of all
+// of them every second, so it makes no garbage.
+func (x *session) due(now time.Time) bool {
+	return !x.view.Load().Pending && (x.at(now) >= x.expires.Load() || x.faulty.Load() || x.idle(now))
 }
 
 // lapsed tells the two ways of running out of time apart.

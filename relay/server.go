@@ -101,6 +101,8 @@ type Server struct {
 
 	accepting sync.WaitGroup // the stream listeners
 
+	lapsing []*session // the reaper's own, to be used again
+
 	overMu sync.Mutex // guards over
 	over   []*session // ended, and pion does not know it yet
 
@@ -254,7 +256,7 @@ func (s *Server) close() error {
 }
 
 func (s *Server) endAll() {
-	for _, x := range s.sessions.all() {
+	for _, x := range s.sessions.filter(nil, func(*session) bool { return true }) {
 		s.end(x, EndShutdown)
 	}
 }

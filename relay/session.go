@@ -180,15 +180,17 @@ func (t *table) remove(x *session) {
 	}
 }
 
-func (t *table) all() []*session {
-	var all []*session
+// filter appends the sessions that want says yes to. want must not wait.
+func (t *table) filter(some []*session, want func(*session) bool) []*session {
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.RLock()
 		for _, x := range sh.sessions {
-			all = append(all, x)
+			if want(x) {
+				some = append(some, x)
+			}
 		}
 		sh.mu.RUnlock()
 	}
-	return all
+	return some
 }
