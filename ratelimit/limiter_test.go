@@ -22,7 +22,7 @@ func TestLimiterOptions(t *testing.T) {
 	for _, o := range []Options{
 		{PerSecond: 0, Burst: 1}, {PerSecond: -1, Burst: 1}, {PerSecond: math.NaN(), Burst: 1}, {PerSecond: math.Inf(1), Burst: 1},
 		{PerSecond: 1, Burst: 0}, {PerSecond: 1, Burst: -1},
-		{PerSecond: 1, Burst: 1, Buckets: -1}, {PerSecond: 1, Burst: 1, Buckets: MaxBuckets + 1},
+		{PerSecond: 1, Burst: 1, Scope: Port + 1}, {PerSecond: 1, Burst: 1, Buckets: -1}, {PerSecond: 1, Burst: 1, Buckets: MaxBuckets + 1},
 	} {
 		if _, err := NewLimiter(o); err == nil {
 			t.Errorf("NewLimiter(%+v) accepted", o)
@@ -55,27 +55,46 @@ func TestLimiterRateAndBurst(t *testing.T) {
 // What is one source shares one budget, what is not hardly ever does.
 func TestLimiterSources(t *testing.T) {
 	for _, c := range []struct {
-		a, b string
-		same bool
+		scope Scope
+		a, b  string
+		same  bool
 	}{
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "::ffff:192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"2001:db8:1:200::1", "2001:db8:1:2ff:ffff::9", true},
-		{"2001:db8:1:200::1", "2001:db8:1:300::1", false},
-		{"2001:db8:1:200::1%eth0", "2001:db8:1:200::2%eth1", true},
+		{Source, "192.0.2.1:1", "192.0.2.1:2", true},
+		{Source, "192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
+		{Source, "192.0.2.1:1", "192.0.2.2:1", false},
+		{Source, "192.0.2.1:1", "[::192.0.2.1]:1", false},
+		{Source, "[2001:db8:1:200::1]:1", "[2001:db8:1:200:ffff::9]:2", true},
+		{Source, "[2001:db8:1:200::1]:1", "[2001:db8:1:201::1]:1", false},
+		{Source, "[2001:db8:1:200::1%eth0]:1", "[2001:db8:1:200::2%eth1]:1", true},
+		{Network, "192.0.2.1:1", "192.0.2.200:2", true},
+		{Network, "192.0.2.1:1", "192.0.3.1:1", false},
+		{Network, "[2001:db8:1:200::1]:1", "[2001:db8:1:2ff:ffff::9]:2", true},
+		{Network, "[2001:db8:1:200::1]:1", "[2001:db8:1:300::1]:1", false},
+		{Port, "192.0.2.1:1", "192.0.2.1:1", true},
+		{Port, "192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
+		{Port, "192.0.2.1:1", "192.0.2.1:2", false},
+		{Port, "192.0.2.1:1", "192.0.2.2:1", false},
+		{Port, "[2001:db8::1]:1", "[2001:db8::2]:1", false},
 	} {
 		same := 0
 		for range 20 { // each with another secret
-			l := newLimiter(t, Options{PerSecond: 1, Burst: 1})
-			l.Allow(netip.MustParseAddr(c.a), start)
-			if !l.Allow(netip.MustParseAddr(c.b), start) {
+			l := newLimiter(t, Options{PerSecond: 1, Burst: 1, Scope: c.scope})
+			a, b := netip.MustParseAddrPort(c.a), netip.MustParseAddrPort(c.b)
+			if l.Spent(a, start) || l.Spent(b, start) {
+				t.Fatal("spent before it was used")
+			}
+			l.AllowPort(a, start)
+			spent := l.Spent(b, start)
+			if l.AllowPort(b, start) == spent {
+				t.Fatal("Spent and AllowPort do not agree")
+			}
+			if spent {
 				same++
 			}
 		}
 		// Two strangers meet by chance once in 16384 secrets, twice in 20 never.
 		if c.same && same != 20 || !c.same && same > 1 {
-			t.Errorf("%s and %s shared a budget under %d of 20 secrets; one source: %v", c.a, c.b, same, c.same)
+			t.Errorf("scope %d: %s and %s shared a budget under %d of 20 secrets; want it always: %v", c.scope, c.a, c.b, same, c.same)
 		}
 	}
 }
@@ -85,7 +104,7 @@ func TestLimiterSpreads(t *testing.T) {
 	l := newLimiter(t, Options{PerSecond: 1, Burst: 1, Buckets: buckets})
 	var hits [buckets]int
 	for i := range uint32(buckets * 1000) {
-		hits[l.bucket(v4(i))]++
+		hits[l.bucket(netip.AddrPortFrom(v4(i), 0))]++
 	}
 	for i, n := range hits {
 		if n < 800 || n > 1200 {

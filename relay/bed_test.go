@@ -93,14 +93,17 @@ func newBed(t testing.TB, plane dataplane.Plane, ip netip.Addr, s setup, host fu
 	must(t, err)
 	ledger, err := ratelimit.NewLedger(ratelimit.LedgerOptions{})
 	must(t, err)
-	replies, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1e6, Burst: 1e6})
+	plenty := ratelimit.Rate{PerSecond: 1e6, Burst: 1e6}
+	replies, err := ratelimit.NewBudget(ratelimit.BudgetOptions{Source: plenty, Network: plenty, All: plenty})
+	must(t, err)
+	failures, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1e6, Burst: 1e6, Scope: ratelimit.Port})
 	must(t, err)
 	key := make([]byte, 32)
 	rand.Read(key)
 	o := relay.Options{
 		Listen: []relay.Listener{{Addr: netip.AddrPortFrom(ip, 0), UDP: true}},
 		Relays: []relay.Pool{{Bind: ip, MinPort: 20000, MaxPort: 60000}},
-		Realm:  realm, NonceKey: key, Plane: plane, Verifier: verifier, Ledger: ledger, Replies: replies, Bindings: replies,
+		Realm:  realm, NonceKey: key, Plane: plane, Verifier: verifier, Ledger: ledger, Replies: replies, Bindings: replies, Failures: failures,
 		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) { return b.policy(s.policy, listening) },
 		Ended:  func(r relay.Record) { b.ended <- r },
 	}

@@ -53,14 +53,17 @@ func newInside(t *testing.T) *inside {
 	fail(err)
 	in.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{})
 	fail(err)
-	replies, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 1})
+	few := ratelimit.Rate{PerSecond: 1, Burst: 1}
+	replies, err := ratelimit.NewBudget(ratelimit.BudgetOptions{Source: few, Network: few, All: few})
+	fail(err)
+	failures, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 1, Scope: ratelimit.Port})
 	fail(err)
 	role := auth.DefaultRole()
 	in.who = &auth.Identity{Role: &role, User: "alice", Username: "alice"}
 	ip := netip.MustParseAddr("93.184.216.1")
 	in.Server, err = New(Options{
 		Listen: []Listener{{Addr: netip.AddrPortFrom(ip, 3478), UDP: true}, {Addr: netip.MustParseAddrPort("127.0.0.1:0"), TCP: true}}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
-		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Bindings: replies, Engines: 1,
+		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Bindings: replies, Failures: failures, Engines: 1,
 		Ended:  func(r Record) { in.ends <- r.Why },
 		Policy: func([]netip.AddrPort) (*netpolicy.Policy, error) { return netpolicy.New(netpolicy.Options{}) },
 	})

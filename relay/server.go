@@ -57,10 +57,12 @@ type Options struct {
 	Plane    dataplane.Plane // the server closes it when Serve returns
 	Verifier *auth.Verifier
 	Ledger   *ratelimit.Ledger
-	// Replies is the budget of challenges and other unauthenticated errors a
-	// source over UDP, Bindings that of Binding answers. A TCP or TLS connection
-	// is read more slowly instead: see stream.Conn.Pace.
-	Replies, Bindings *ratelimit.Limiter
+	// Replies is the budget of challenges and other unauthenticated errors over
+	// UDP, Bindings that of Binding answers. A TCP or TLS connection is read more
+	// slowly instead: see stream.Conn.Pace.
+	Replies, Bindings *ratelimit.Budget
+	// Failures bounds the wrong credentials of an address and port.
+	Failures *ratelimit.Limiter
 	// Policy makes the first policy. It is called once by Serve, when the
 	// addresses in use are known and before anything is answered.
 	Policy func(listening []netip.AddrPort) (*netpolicy.Policy, error)
@@ -146,7 +148,7 @@ func New(o Options) (*Server, error) {
 	s.gate, err = gate.New(gate.Options{
 		MaxChannel: maxChannel,
 		Realm:      o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
-		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings,
+		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings, Failures: o.Failures,
 		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
 		DefaultLifetime: DefaultLifetime, MaxLifetime: engine.MaxLifetime,
 	})

@@ -13,6 +13,7 @@ import (
 	"turnpike/auth"
 	"turnpike/pkg/certs"
 	"turnpike/pkg/issuer"
+	"turnpike/ratelimit"
 	"turnpike/relay"
 )
 
@@ -58,7 +59,10 @@ func devSettings() (*settings, error) {
 		Keyring: auth.Options{
 			Keys: []auth.Key{{ID: "dev", Secret: secret}}, Issue: "dev", Roles: []auth.Role{auth.DefaultRole()},
 		},
-		Limits: limitSettings{RepliesPerSecond: 50, RepliesBurst: 200},
+		Limits: limitSettings{
+			Replies:  ratelimit.BudgetOptions{Source: perSecond(50, 200), Network: perSecond(500, 2000), All: perSecond(20000, 40000)},
+			Failures: perSecond(1, 10),
+		},
 		Issuer: issuerSettings{
 			Listen: []endpoint{devEndpoint(loopback, devIssuer)}, Keys: []issuer.APIKey{key},
 		},

@@ -15,6 +15,7 @@ import (
 	"turnpike/pkg/config"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
 	"turnpike/relay"
 	"turnpike/relay/stream"
 )
@@ -81,8 +82,13 @@ func (l *loader) settings() *settings {
 		Policy:      l.policy(),
 		Limits: limitSettings{
 			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
-			OldChannels:      c.Compatibility.RFC5766Channels,
-			RepliesPerSecond: float64(c.Limits.ChallengesPerSecond), RepliesBurst: c.Limits.ChallengesBurst,
+			OldChannels: c.Compatibility.RFC5766Channels,
+			Replies: ratelimit.BudgetOptions{
+				Source:  perSecond(c.Limits.ChallengesPerSecond, c.Limits.ChallengesBurst),
+				Network: perSecond(c.Limits.NetworkChallengesPerSecond, c.Limits.NetworkChallengesBurst),
+				All:     perSecond(c.Limits.AllChallengesPerSecond, c.Limits.AllChallengesBurst),
+			},
+			Failures: perSecond(c.Limits.FailuresPerSecond, c.Limits.FailuresBurst),
 		},
 		Operator: endpoints(c.Operator.Listen),
 		Drain:    c.Drain.Timeout,
@@ -93,6 +99,10 @@ func (l *loader) settings() *settings {
 	s.Issuer = l.issuer(s)
 	l.ring(s)
 	return s
+}
+
+func perSecond(n, burst int) ratelimit.Rate {
+	return ratelimit.Rate{PerSecond: float64(n), Burst: burst}
 }
 
 // ring checks what only the keyring and the issuer as a whole can tell.

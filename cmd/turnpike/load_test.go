@@ -75,7 +75,8 @@ issuer:
   api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s}]
 operator: {listen: ["127.0.0.1:4005"]}
 policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [10.3.4.0/24]}
-limits: {tenant_allocations: 41, permissions: 42, channels: 43, challenges_per_second: 44, challenges_burst: 45}
+limits: {tenant_allocations: 41, permissions: 42, channels: 43, challenges_per_second: 44, challenges_burst: 45, network_challenges_per_second: 46, network_challenges_burst: 47,
+  all_challenges_per_second: 48, all_challenges_burst: 49, failures_per_second: 50, failures_burst: 52}
 compatibility: {rfc5766_channels: true}
 drain: {timeout: 51s}
 log: {level: warn, format: text}
@@ -141,7 +142,8 @@ func unusualWant(t *testing.T) *settings {
 				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true},
 				auth.DefaultRole()}},
 		Policy: policySettings{Mode: netpolicy.AllowList, Allow: []netip.Prefix{prefix("10.3.0.0/16")}, Deny: []netip.Prefix{prefix("10.3.4.0/24")}},
-		Limits: limitSettings{TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true, RepliesPerSecond: 44, RepliesBurst: 45},
+		Limits: limitSettings{TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true,
+			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52)},
 		Issuer: issuerSettings{
 			Listen: []endpoint{{network: "tcp4", address: "127.0.0.1:4004"}, {network: "unix", address: "/run/issuer.sock"}},
 			Keys:   []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second}},
@@ -177,8 +179,8 @@ func TestEveryKeyArrives(t *testing.T) {
 	if !reflect.DeepEqual(o, wantOptions) {
 		t.Errorf("the relay gets\n%+v, want\n%+v", o, wantOptions)
 	}
-	if got := s.Limits.replies(); got != (ratelimit.Options{PerSecond: 44, Burst: 45}) {
-		t.Errorf("the budget of replies is %+v", got)
+	if got := s.Limits.failures(); got != (ratelimit.Options{PerSecond: 50, Burst: 52, Scope: ratelimit.Port}) {
+		t.Errorf("the budget of failures is %+v", got)
 	}
 	s.Certificate, s.Issuer.Certificate = nil, nil
 	for i := range s.Relays {

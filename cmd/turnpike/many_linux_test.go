@@ -43,7 +43,8 @@ func TestManyAllocations(t *testing.T) {
 	}
 	const lowest = 5000 // below the ports that the system gives to clients
 	s, secret := startPublicPorts(t, fmt.Sprintf(", min_port: %d, max_port: %d", lowest, lowest+n-1),
-		"limits: {challenges_per_second: 1000000, challenges_burst: 1000000}\nroles: [{id: default, allocations: 0}]\ndata_plane: mmsg\n")
+		"limits: {challenges_per_second: 1000000, challenges_burst: 1000000, "+
+			"network_challenges_per_second: 1000000, network_challenges_burst: 1000000}\nroles: [{id: default, allocations: 0}]\ndata_plane: mmsg\n")
 	bed := &manyBed{t: t, secret: filepath.Join(t.TempDir(), "secret")}
 	badConfigCheck(t, os.WriteFile(bed.secret, []byte(secret), 0o600))
 	bed.allocate(100, 0) // what the first cost, the others don't

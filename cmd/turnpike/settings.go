@@ -8,6 +8,7 @@ import (
 	"turnpike/pkg/certs"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
 	"turnpike/relay"
 	"turnpike/relay/stream"
 )
@@ -71,10 +72,8 @@ type limitSettings struct {
 	TenantAllocations     int
 	Permissions, Channels int
 	OldChannels           bool
-	// RepliesPerSecond and RepliesBurst are the budget of challenges a source,
-	// and of Binding answers each.
-	RepliesPerSecond float64
-	RepliesBurst     int
+	Replies               ratelimit.BudgetOptions // challenges, and Binding answers each
+	Failures              ratelimit.Rate          // wrong credentials of an address and port
 }
 
 type issuerSettings struct {

@@ -51,10 +51,13 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	}
 	o := s.relayOptions(pools)
 	o.Verifier, o.Ledger = verifier, p.ledger
-	if o.Replies, err = ratelimit.NewLimiter(s.Limits.replies()); err != nil {
+	if o.Replies, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {
 		return nil, err
 	}
-	if o.Bindings, err = ratelimit.NewLimiter(s.Limits.replies()); err != nil {
+	if o.Bindings, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {
+		return nil, err
+	}
+	if o.Failures, err = ratelimit.NewLimiter(s.Limits.failures()); err != nil {
 		return nil, err
 	}
 	if o.Plane, err = newPlane(s.Plane); err != nil {
@@ -81,9 +84,9 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 	return o
 }
 
-// replies is the budget of a source.
-func (l limitSettings) replies() ratelimit.Options {
-	return ratelimit.Options{PerSecond: l.RepliesPerSecond, Burst: l.RepliesBurst}
+// failures are those of a client's address and port.
+func (l limitSettings) failures() ratelimit.Options {
+	return ratelimit.Options{PerSecond: l.Failures.PerSecond, Burst: l.Failures.Burst, Scope: ratelimit.Port}
 }
 
 // newPolicy is the peer policy of a host that listens on own.

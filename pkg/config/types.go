@@ -275,10 +275,23 @@ type Limits struct {
 	// Channels of an allocation.
 	Channels int `yaml:"channels" default:"64" min:"1" max:"4096" unit:"channels" apply:"live"`
 	// Answers to clients that are not authenticated yet, an IPv4 address or
-	// IPv6 /56; and as many Binding answers.
+	// IPv6 /64; and as many Binding answers.
 	ChallengesPerSecond int `yaml:"challenges_per_second" default:"50" min:"1" max:"1000000" unit:"answers a second" apply:"restart"`
 	// How many of them at once.
 	ChallengesBurst int `yaml:"challenges_burst" default:"200" min:"1" max:"1000000" unit:"answers" apply:"restart"`
+	// The same of an IPv4 /24 or IPv6 /56 together.
+	NetworkChallengesPerSecond int `yaml:"network_challenges_per_second" default:"500" min:"1" max:"10000000" unit:"answers a second" apply:"restart"`
+	// How many of them at once.
+	NetworkChallengesBurst int `yaml:"network_challenges_burst" default:"2000" min:"1" max:"10000000" unit:"answers" apply:"restart"`
+	// The same of everybody together: what a flood of forged addresses can have
+	// sent to their owners.
+	AllChallengesPerSecond int `yaml:"all_challenges_per_second" default:"20000" min:"1" max:"10000000" unit:"answers a second" apply:"restart"`
+	// How many of them at once.
+	AllChallengesBurst int `yaml:"all_challenges_burst" default:"40000" min:"1" max:"10000000" unit:"answers" apply:"restart"`
+	// Wrong credentials of a client's address and port, before it is ignored.
+	FailuresPerSecond int `yaml:"failures_per_second" default:"1" min:"1" max:"1000000" unit:"failures a second" apply:"restart"`
+	// How many of them at once.
+	FailuresBurst int `yaml:"failures_burst" default:"10" min:"1" max:"1000000" unit:"failures" apply:"restart"`
 }
 
 // Compatibility is for clients of older standards.

@@ -40,7 +40,7 @@ func (c *call) authenticate() Verdict {
 		return c.reply(codeStaleNonce, nil)
 	}
 	if string(m.realm) != c.g.o.Realm {
-		return c.plain(codeUnauthenticated)
+		return c.failed()
 	}
 	s, live := c.g.o.Sessions(c.p.Client)
 	if live && s.Pending {
@@ -48,10 +48,14 @@ func (c *call) authenticate() Verdict {
 		// the session is known.
 		return c.drop(InFlight)
 	}
-	who := c.identify(s, live)
+	owner := live && s.Identity.Username == string(m.username)
+	if !owner && c.g.o.Failures.Spent(c.p.Client.Addr, c.now) {
+		return c.drop(FailuresSpent) // before a key is made
+	}
+	who := c.identify(s, owner)
 	if who == nil {
 		// Unknown, wrong and expired must look the same (RFC 8489 §9.2.4).
-		return c.plain(codeUnauthenticated)
+		return c.failed()
 	}
 	if m.unknowns > 0 {
 		return c.refuse(codeUnknownAttribute, who) // RFC 8489 §6.3.1
@@ -67,9 +71,9 @@ func (c *call) authenticate() Verdict {
 // A session's own user is known by the session's key: a credential that has
 // expired, or whose key was retired, still refreshes what it began. Anybody
 // else has to show a credential that would do to begin.
-func (c *call) identify(s Session, live bool) *auth.Identity {
+func (c *call) identify(s Session, owner bool) *auth.Identity {
 	raw, at := c.m.raw, c.m.integrity
-	if live && s.Identity.Username == string(c.m.username) {
+	if owner {
 		if !signed(s.Identity.Key[:], raw, at) {
 			c.g.counts.auth[auth.WrongSignature].Add(1)
 			return nil

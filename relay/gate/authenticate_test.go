@@ -9,7 +9,6 @@ import (
 	"github.com/pion/stun/v3"
 
 	"turnpike/auth"
-	"turnpike/ratelimit"
 )
 
 func allocateMsg() wireMsg { return newMsg(tAllocate).u32(0x0019, 17<<24) }
@@ -198,17 +197,12 @@ func TestDuplicates(t *testing.T) {
 
 func TestRepliesAreBudgeted(t *testing.T) {
 	limited := func(o *Options) {
-		var err error
-		o.Replies, err = ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 2})
-		must(t, err)
-		o.Bindings, err = ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 2})
-		must(t, err)
+		o.Replies, o.Bindings = testBudget(t, 1, 2), testBudget(t, 1, 2)
 	}
 	plain := func(r *rig) []wireMsg {
 		return []wireMsg{
 			newMsg(tBinding), newMsg(tBinding).u32(3, 0), newMsg(tAllocate), allocateMsg(), allocateMsg().sign(nil),
-			allocateMsg().auth(r.alice, "stale"), allocateMsg().auth(creds{"1:x", testRealm, ""}, r.nonce()),
-			allocateMsg().auth(creds{r.alice.username, "else", ""}, r.nonce()),
+			allocateMsg().auth(r.alice, "stale"),
 		}
 	}
 	for i := range plain(newRig(t)) {
@@ -246,6 +240,48 @@ func TestRepliesAreBudgeted(t *testing.T) {
 		if v := r.judge(b); v.Action != Reply {
 			t.Fatalf("%d: no token came back", i)
 		}
+	}
+}
+
+// A wrong credential with a nonce of the client's own is answered from no budget
+// that a forger could spend, and from one that is the client's alone.
+func TestFailuresAreTheClientsOwn(t *testing.T) {
+	spent := func(o *Options) {
+		o.Failures = testFailures(t, 1, 2)
+		o.Replies = testBudget(t, 1, 1)
+		o.Replies.Allow(testClient.Addr.Addr(), testNow)
+	}
+	for name, wrong := range map[string]func(*rig) creds{
+		"unknown": func(*rig) creds { return creds{"1:x", testRealm, ""} },
+		"realm":   func(r *rig) creds { return creds{r.alice.username, "else", ""} },
+		"wrong":   func(r *rig) creds { return creds{r.alice.username, testRealm, "wrong"} },
+		"expired": func(r *rig) creds { return r.issue("late", 48*time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, spent)
+			c := wrong(r)
+			r.dropped(r.judge(allocateMsg()), RepliesSpent)
+			for range 2 {
+				r.reply(r.judge(allocateMsg().auth(c, r.nonce())), 401, nil)
+			}
+			verified := r.g.Counters().Authenticated(auth.OK)
+			r.dropped(r.judge(allocateMsg().auth(c, r.nonce())), FailuresSpent)
+			if c.realm == testRealm {
+				r.dropped(r.judge(allocateMsg().auth(r.alice, r.nonce())), FailuresSpent) // no key is made any more
+			}
+			if r.g.Counters().Authenticated(auth.OK) != verified {
+				t.Error("a credential was verified beyond the budget")
+			}
+			// Not so for the session's own user, nor for a neighbour.
+			r.session(r.alice)
+			r.forwarded(r.judge(permMsg(r, r.alice)))
+			delete(r.sessions, r.client)
+			r.client.Addr = netip.AddrPortFrom(r.client.Addr.Addr(), 1)
+			r.forwarded(r.judge(allocateMsg().auth(r.alice, r.nonce())))
+			r.client.Addr = testClient.Addr
+			r.now = r.now.Add(2 * time.Second)
+			r.forwarded(r.judge(allocateMsg().auth(r.alice, r.nonce())))
+		})
 	}
 }
 
@@ -325,8 +361,7 @@ func TestSecondAllocate(t *testing.T) {
 // Whoever forges a source over UDP must not silence its connections.
 func TestStreamsAreNotBudgeted(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		spent, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 1})
-		must(t, err)
+		spent := testBudget(t, 1, 1)
 		spent.Allow(testClient.Addr.Addr(), testNow)
 		o.Replies, o.Bindings = spent, spent
 	})

@@ -19,8 +19,9 @@
 // The steps are ordered by what they cost. Until a nonce of ours comes back,
 // nobody has shown to own their address: the work is one walk over at most
 // [MaxPacket] bytes and the answer is small, has no SOFTWARE and no reason
-// phrase, and takes a token of the source's budget (Options.Replies, Options.Bindings), on any
-// transport. No token, no reply. No key is derived before that.
+// phrase, and over UDP takes a token of the budget of the source, its network and
+// everybody (Options.Replies, Options.Bindings). No token, no reply. No key is
+// derived before that.
 //
 // An unsigned reply over UDP is never more than 2.4 times its request, if the
 // realm has 12 characters at most: a request smaller than the smallest Allocate
@@ -39,8 +40,12 @@
 // or 437 for an Allocate. Attributes after MESSAGE-INTEGRITY do not exist, but
 // for FINGERPRINT, which is verified.
 //
-// An HMAC is made for every request that carries a valid nonce. Its price,
-// about a microsecond, is that of a stranger with an address of their own.
+// Who brings a valid nonce is where it says it is, so its answers take no token
+// of the strangers: a flood of forged addresses can't silence whoever shares one
+// of them. Wrong credentials take one of Options.Failures, which are counted by
+// address and port, as nonces are given; when those are spent no key is made for
+// that port any more, but for the session's own user, whose one HMAC of about a
+// microsecond is what its own address may cost.
 //
 // # Not here
 //

@@ -98,8 +98,18 @@ func (c *call) plain(code int) Verdict {
 // affords takes a token of the source's budget. A stream needs none: its source
 // is no forgery, so that those who forge it over UDP must not silence it, and
 // its client would not ask again (RFC 8489 §6.2.2).
-func (c *call) affords(budget *ratelimit.Limiter) bool {
+func (c *call) affords(budget *ratelimit.Budget) bool {
 	return c.p.Transport != UDP || budget.Allow(c.p.Client.Addr.Addr(), c.now)
+}
+
+// failed replies to a wrong credential that came with a nonce of the client's
+// own: nobody else is where the answer goes, so the budget of strangers is not
+// touched, and a forger can't keep it from them.
+func (c *call) failed() Verdict {
+	if !c.g.o.Failures.AllowPort(c.p.Client.Addr, c.now) {
+		return c.drop(FailuresSpent)
+	}
+	return c.reply(codeUnauthenticated, nil)
 }
 
 // refuse replies with an error, signed under the client's key.

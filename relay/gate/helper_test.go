@@ -106,6 +106,20 @@ var (
 	relayedV4  = netip.MustParseAddrPort("203.0.113.9:50000")
 )
 
+// testBudget is one of which a source alone may use up what there is.
+func testBudget(t testing.TB, perSecond float64, burst int) *ratelimit.Budget {
+	r := ratelimit.Rate{PerSecond: perSecond, Burst: burst}
+	b, err := ratelimit.NewBudget(ratelimit.BudgetOptions{Source: r, Network: r, All: r})
+	must(t, err)
+	return b
+}
+
+func testFailures(t testing.TB, perSecond float64, burst int) *ratelimit.Limiter {
+	l, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: perSecond, Burst: burst, Scope: ratelimit.Port})
+	must(t, err)
+	return l
+}
+
 // rig is a gate with two users and a session table.
 type rig struct {
 	t          testing.TB
@@ -131,10 +145,9 @@ func newRig(t testing.TB, change ...func(*Options)) *rig {
 	r.alice, r.bob = r.issue("alice", 0), r.issue("bob", 0)
 	verifier, err := auth.NewVerifier(r.ring, testRealm)
 	must(t, err)
-	replies, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1e9, Burst: 1 << 30, Buckets: 16})
-	must(t, err)
+	replies, failures := testBudget(t, 1e9, 1<<30), testFailures(t, 1e9, 1<<30)
 	o := Options{
-		Realm: testRealm, NonceKey: bytes.Repeat([]byte("k"), 32), Verifier: verifier, Replies: replies, Bindings: replies,
+		Realm: testRealm, NonceKey: bytes.Repeat([]byte("k"), 32), Verifier: verifier, Replies: replies, Bindings: replies, Failures: failures,
 		Sessions: func(c dataplane.Client) (Session, bool) {
 			s, ok := r.sessions[c]
 			return s, ok

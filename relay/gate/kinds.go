@@ -71,7 +71,8 @@ const (
 	UnknownMethod         // request of a method that is not ours
 	LongCredential        // USERNAME, REALM or NONCE longer than any may be
 	InFlight              // the client's Allocate is still being served
-	RepliesSpent          // the source's budget of unauthenticated replies is spent
+	RepliesSpent          // the budget of unauthenticated replies is spent
+	FailuresSpent         // too many wrong credentials came from this address and port
 	NumReasons     int    = iota
 )
 
@@ -80,7 +81,7 @@ var reasonNames = [NumReasons]string{
 	TooLarge: "too_large", BadAttributes: "bad_attributes", BadFingerprint: "bad_fingerprint",
 	StrayData: "stray_data", StraySend: "stray_send", NotRequest: "not_request",
 	UnknownMethod: "unknown_method", LongCredential: "long_credential", InFlight: "in_flight",
-	RepliesSpent: "replies_spent",
+	RepliesSpent: "replies_spent", FailuresSpent: "failures_spent",
 }
 
 // String is the reason's name in metrics and records.

@@ -36,11 +36,16 @@ type Options struct {
 	NonceLifetime time.Duration
 	// Verifier checks credentials. Its realm must be Realm.
 	Verifier *auth.Verifier
-	// Replies is the budget of challenges and other unauthenticated errors a
-	// source over UDP, Bindings that of answers to Binding requests. They are
-	// two, so that whoever asks for an address does not use up what others of
-	// the same source need to begin. The pace of a stream is for its owner.
-	Replies, Bindings *ratelimit.Limiter
+	// Replies is the budget of challenges and other answers over UDP to who has
+	// shown nothing, Bindings that of answers to Binding requests. They are two,
+	// so that whoever asks for an address does not use up what others of the
+	// same source need to begin. The pace of a stream is for its owner.
+	Replies, Bindings *ratelimit.Budget
+	// Failures bounds the credentials that are tried and found wrong, by the
+	// address and port that was given the nonce they came with; its scope is
+	// ratelimit.Port. A forger has no such nonce, so nobody can use up what is
+	// another's.
+	Failures *ratelimit.Limiter
 	// Sessions reads the session of a client. It is called from the packet
 	// path: it must not wait.
 	Sessions func(dataplane.Client) (Session, bool)
@@ -108,6 +113,7 @@ func (o Options) validate() error {
 		{"Verifier", o.Verifier != nil},
 		{"Replies", o.Replies != nil},
 		{"Bindings", o.Bindings != nil},
+		{"Failures", o.Failures != nil},
 		{"Sessions", o.Sessions != nil},
 		{"Peer", o.Peer != nil},
 		{"Permission", o.Permission != nil},

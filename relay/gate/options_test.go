@@ -31,6 +31,7 @@ func TestOptions(t *testing.T) {
 		"no verifier":      {func(o *Options) { o.Verifier = nil }, "Verifier"},
 		"no budget":        {func(o *Options) { o.Replies = nil }, "Replies"},
 		"no other budget":  {func(o *Options) { o.Bindings = nil }, "Bindings"},
+		"no failures":      {func(o *Options) { o.Failures = nil }, "Failures"},
 		"no sessions":      {func(o *Options) { o.Sessions = nil }, "Sessions"},
 		"no peer":          {func(o *Options) { o.Peer = nil }, "Peer"},
 		"no permission":    {func(o *Options) { o.Permission = nil }, "Permission"},
@@ -42,7 +43,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	_, err := New(Options{})
-	if n := strings.Count(err.Error(), "\n") + 1; n != 8 { // realm, key, six of the rest
+	if n := strings.Count(err.Error(), "\n") + 1; n != 9 { // realm, key, seven of the rest
 		t.Errorf("%d faults: %v", n, err)
 	}
 	for _, realm := range []string{"a", "example.org", string(long(127)), "with space"} {

@@ -34,7 +34,7 @@ var servers = []server{
 
 // raised says what is not as it comes, for the reader of the results.
 const raised = "turnpike: session_bit_rate and user_bit_rate 20 Mb/s -> 1 Tb/s (still counted, never reached), " +
-	"challenges_per_second 50 and challenges_burst 200 -> 1,000,000 each; coturn and pion have no such limits"
+	"challenges_per_second 50 and challenges_burst 200 -> 1,000,000 each, those of a network and of all -> 10,000,000; coturn and pion have no such limits"
 
 const realm = "versus"
 
@@ -96,7 +96,7 @@ relay: {addresses: [{bind: %[2]s}]}
 tls: {certificate_file: cert.pem, key_file: key.pem}
 credentials: {shared_secrets: [{id: versus, secret_file: secret}]}
 roles: [{id: default, session_bit_rate: 1000000000000, user_bit_rate: 1000000000000}]
-limits: {challenges_per_second: 1000000, challenges_burst: 1000000}
+limits: {challenges_per_second: 1000000, challenges_burst: 1000000, network_challenges_per_second: 10000000, network_challenges_burst: 10000000, all_challenges_per_second: 10000000, all_challenges_burst: 10000000}
 `, realm, serverHost, plainPort, tlsPort)
 	return text + s.plane + "\n"
 }
