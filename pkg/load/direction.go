@@ -261,11 +261,11 @@ func (d *direction) take(p *packet, socket *socket, over *line, now int64) {
 	}
 	s, stamped := parseStamp(payload)
 	t := &d.tally
-	t.last = now
 	if !ok || !stamped || len(payload) != d.size || s.run != d.run || s.flow >= uint64(len(d.flows)) {
 		t.refuse(p, "not a packet of this run and of its size")
 		return
 	}
+	t.last = now
 	l, f := &d.dst[s.flow], &d.flows[s.flow]
 	switch {
 	case l.socket != socket || over != nil && l != over || p.local.IsValid() && p.local != l.local:
@@ -334,11 +334,11 @@ func (d *direction) takeResponse(p *packet, now int64) {
 	}
 	q := questionOf(p.b[8:stunHeader], mask)
 	t := &d.tally
-	t.last = now
 	if q.flow >= uint32(len(d.flows)) || p.from != d.dst[q.flow].to || q.time > now+int64(time.Millisecond) {
 		t.refuse(p, "not an answer to what was asked")
 		return
 	}
+	t.last = now
 	t.arrived++ // and the window has room again, whatever was answered
 	if q.time <= t.since {
 		return

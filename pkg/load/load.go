@@ -189,7 +189,11 @@ func (b *bench) advice(err error) string {
 	var r *refusal
 	switch {
 	case errors.Is(err, errSilence) && b.o.ClientNet.IsValid():
-		return fmt.Sprintf(": does the server listen there, and does it have a route to %[1]s, and this host `ip route add local %[1]s dev lo`?", b.o.ClientNet)
+		here := fmt.Sprintf("`ip route add local %s dev lo`", b.o.ClientNet)
+		if b.o.ClientNet.Addr().Is6() { // its sockets look at the interfaces' addresses
+			here += " and `sysctl net.ipv6.ip_nonlocal_bind=1`"
+		}
+		return fmt.Sprintf(": does the server listen there and have a route to %s, and this host %s?", b.o.ClientNet, here)
 	case errors.Is(err, errSilence):
 		return ": does the server listen there, and does a firewall let it through?"
 	case errors.As(err, new(*tls.CertificateVerificationError)):

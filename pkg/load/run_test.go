@@ -215,6 +215,10 @@ func TestAdvice(t *testing.T) {
 	if got := b.cure("allocating", errSilence).Error(); !strings.Contains(got, "ip route add local 198.18.0.0/16 dev lo") {
 		t.Error(got)
 	}
+	b.o.ClientNet = netip.MustParsePrefix("2001:db8::/64")
+	if got := b.cure("allocating", errSilence).Error(); !strings.Contains(got, "ip_nonlocal_bind") {
+		t.Error(got)
+	}
 }
 
 func TestText(t *testing.T) {
