@@ -139,7 +139,7 @@ func TestLoadAsks(t *testing.T) {
 	if !inPublic(t) {
 		return
 	}
-	s, secret := startPublic(t, "limits: {challenges_per_second: 1000000, challenges_burst: 1000000}\n")
+	s, secret := startPublic(t, manyStrangers)
 	l := newLoadRunner(t, s, secret)
 	for _, uri := range []string{fmt.Sprintf("turn:%s", publicTURN), fmt.Sprintf("turn:%s?transport=tcp", publicTURN)} {
 		for scenario, series := range map[string]string{

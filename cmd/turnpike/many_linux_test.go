@@ -43,8 +43,7 @@ func TestManyAllocations(t *testing.T) {
 	}
 	const lowest = 5000 // below the ports that the system gives to clients
 	s, secret := startPublicPorts(t, fmt.Sprintf(", min_port: %d, max_port: %d", lowest, lowest+n-1),
-		"limits: {challenges_per_second: 1000000, challenges_burst: 1000000, "+
-			"network_challenges_per_second: 1000000, network_challenges_burst: 1000000}\nroles: [{id: default, allocations: 0}]\ndata_plane: mmsg\n")
+		manyStrangers+"roles: [{id: default, allocations: 0}]\ndata_plane: mmsg\n")
 	bed := &manyBed{t: t, secret: filepath.Join(t.TempDir(), "secret")}
 	badConfigCheck(t, os.WriteFile(bed.secret, []byte(secret), 0o600))
 	bed.allocate(100, 0) // what the first cost, the others don't
@@ -75,6 +74,11 @@ func TestManyAllocations(t *testing.T) {
 		t.Errorf("when they have ended: %d allocations of %d, %v", r.Allocate.OK, n, r.Allocate.Failed)
 	}
 }
+
+// manyStrangers lets so many ask at once as no source and no network may.
+const manyStrangers = "limits: {challenges_per_second: 1000000, challenges_burst: 1000000, " +
+	"network_challenges_per_second: 1000000, network_challenges_burst: 1000000, " +
+	"all_challenges_per_second: 1000000, all_challenges_burst: 1000000}\n"
 
 // manyNet is where the clients are; each has an address of its own.
 var manyNet = netip.MustParsePrefix("93.185.0.0/16")
