@@ -89,20 +89,22 @@ func (l Listener) check() error {
 // answers are buffers for what the gate replies to a stream at once.
 var answers = sync.Pool{New: func() any { return new([dataplane.MaxControl]byte) }}
 
-// frame takes one message of a TCP or TLS connection, on its goroutine. What
-// costs the client no part of a session is taken at a pace.
-func (s *Server) frame(c *stream.Conn, buf []byte, n int) {
+// frame takes messages of a TCP or TLS connection, on its goroutine. What costs
+// the client no part of a session is taken at a pace.
+func (s *Server) frame(c *stream.Conn, buf []byte, messages []dataplane.Span) int {
 	client := clientOf(c)
 	free := false
-	switch s.o.Plane.Deliver(client, buf, n) {
+	n, kind := s.o.Plane.Deliver(client, buf, messages)
+	switch kind {
 	case dataplane.HandUp:
-		free = s.reply(c, client, buf[dataplane.Headroom:dataplane.Headroom+n])
+		free = s.reply(c, client, messages[n-1].Of(buf))
 	case dataplane.Stop: // it cost no meter anything, and costs us all the same
 		free = true
 	}
 	if free || !c.Held() {
 		c.Pace()
 	}
+	return n
 }
 
 // reply handles a message that is no data; true: it was answered at once.

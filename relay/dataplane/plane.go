@@ -35,6 +35,12 @@ type Stream interface {
 	Flush()
 }
 
+// Span is where a message is in a buffer.
+type Span struct{ From, To int32 }
+
+// Of is the message.
+func (s Span) Of(buf []byte) []byte { return buf[s.From:s.To] }
+
 // Control takes a datagram that the plane does not relay itself. It runs in
 // the listener's worker loop and must not block. b is valid during the call
 // only. It returns the answer to send to the client, built in out[:0] (or nil
@@ -75,13 +81,19 @@ type Plane interface {
 	// be called from a Pass.
 	Remove(*Relay)
 
-	// Deliver takes a message that came over a stream: c.Stream is set, the
-	// message is at buf[Headroom:Headroom+n], without padding, and has Tailroom
-	// behind it. Data is judged, sent and counted as if a datagram had come;
-	// buf may be overwritten. Stop: it was refused. HandUp: it is no data and
-	// nothing was done but to count it as Control; it is for the caller's
-	// Control function.
-	Deliver(c Client, buf []byte, n int) Kind
+	// Deliver takes messages that came over a stream together: c.Stream is set.
+	// Message i is at buf[messages[i].From:messages[i].To], in order, without the
+	// padding that ChannelData has over a stream and that is there behind it;
+	// before the first there is Headroom. Data is judged, sent and counted as if
+	// datagrams had come. Whatever is before the end of the last message that was
+	// taken, with its padding, may be overwritten.
+	//
+	// It returns how many messages it took, one at least, and the Kind of the
+	// last. It goes no further than the first that is not for somebody else to
+	// have. Stop: that one was refused. HandUp: it is no data and nothing was done
+	// but to count it as Control; it is as it was, and for the caller's Control
+	// function. What was before it has been sent.
+	Deliver(c Client, buf []byte, messages []Span) (int, Kind)
 
 	// Send sends an answer that was not ready when Control returned. It never
 	// blocks; what the socket does not take is dropped and counted.

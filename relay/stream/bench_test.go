@@ -11,10 +11,12 @@ import (
 
 const framesAtOnce = 6
 
+func takeAll(_ *Conn, _ []byte, messages []dataplane.Span) int { return len(messages) }
+
 // framer is a connection with nothing behind it, and what a client may send to
 // it at once.
 func framer(t testing.TB) (*Conn, []byte) {
-	s, err := New(Options{Frame: func(*Conn, []byte, int) {}, Gone: func(*Conn) {}})
+	s, err := New(Options{Frame: takeAll, Gone: func(*Conn) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func (drain) Close() error                { return nil }
 
 // unread is a connection to a drain.
 func unread(t testing.TB) *Conn {
-	s, err := New(Options{Frame: func(*Conn, []byte, int) {}, Gone: func(*Conn) {}})
+	s, err := New(Options{Frame: takeAll, Gone: func(*Conn) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +69,11 @@ func BenchmarkSend(b *testing.B) {
 
 // echo is a round trip of a client over loopback.
 func echo(t testing.TB, secure bool) func() {
-	o := Options{TLS: certificate(t), Frame: func(c *Conn, buf []byte, n int) {
-		c.Send(buf[dataplane.Headroom : dataplane.Headroom+n])
+	o := Options{TLS: certificate(t), Frame: func(c *Conn, buf []byte, messages []dataplane.Span) int {
+		for _, m := range messages {
+			c.Send(m.Of(buf))
+		}
+		return len(messages)
 	}, Gone: func(*Conn) {}}
 	s, err := New(o)
 	if err != nil {

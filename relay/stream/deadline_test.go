@@ -156,7 +156,7 @@ func TestWriteDeadlineUnderTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		defer client.Close()
-		s, err := New(Options{Frame: func(*Conn, []byte, int) {}, Gone: func(*Conn) {}, Write: 5 * time.Second})
+		s, err := New(Options{Frame: takeAll, Gone: func(*Conn) {}, Write: 5 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -79,26 +79,25 @@ func (c *Conn) messages() Reason {
 // whole hands on the messages that are there as a whole.
 func (c *Conn) whole() Reason {
 	for len(c.in.bytes()) > 0 && c.over() == Alive {
-		n, wire, fault := measure(c.in.bytes())
-		if fault != Alive {
+		messages, fault := c.in.cut()
+		switch {
+		case len(messages) > 0:
+			c.frames(messages)
+		case fault != Alive:
 			return fault
-		}
-		if wire == 0 || len(c.in.bytes()) < wire {
+		default:
 			if !c.begun {
 				c.begun = true
 				c.watch.start(clockFrame, c.s.o.FrameTime)
 			}
 			return Alive
 		}
-		c.frame(n)
-		c.in.take(wire)
 	}
 	return Alive
 }
 
-// frame hands on the message of n bytes that is first. It is framed anew where
-// it lies, so what is behind it is kept aside; what was before it is used.
-func (c *Conn) frame(n int) {
+// frames hands on messages. They are framed anew where they lie.
+func (c *Conn) frames(messages []dataplane.Span) {
 	if c.begun {
 		c.begun = false
 		c.watch.stop(clockFrame)
@@ -107,9 +106,10 @@ func (c *Conn) frame(n int) {
 		c.known = true
 		c.watch.stop(clockFirstFrame)
 	}
-	end := c.in.start + n + dataplane.Tailroom
-	buf := c.in.buf[c.in.start-dataplane.Headroom : end : end]
-	tail := [dataplane.Tailroom]byte(buf[len(buf)-dataplane.Tailroom:])
-	c.s.o.Frame(c, buf, n)
-	copy(buf[len(buf)-dataplane.Tailroom:], tail[:])
+	taken := c.s.o.Frame(c, c.in.all(), messages)
+	for taken < len(messages) && c.over() == Alive {
+		taken += c.s.o.Frame(c, c.in.all(), messages[taken:])
+	}
+	last := messages[taken-1]
+	c.in.take(int(last.From) + padded(int(last.To-last.From)) - c.in.start)
 }

@@ -145,14 +145,37 @@ func (b *bed) hasClosed() bool {
 	return b.closed
 }
 
-func (b *bed) onFrame(c *Conn, buf []byte, n int) {
-	if len(buf) != dataplane.Headroom+n+dataplane.Tailroom {
-		b.t.Errorf("the buffer has %d bytes for a message of %d", len(buf), n)
+// onFrame takes all messages of a call, or when that is an odd number only the
+// first half of them.
+func (b *bed) onFrame(c *Conn, buf []byte, messages []dataplane.Span) int {
+	n := len(messages)
+	if n == 0 {
+		b.t.Error("Frame without a message")
 	}
-	m := bytes.Clone(buf[dataplane.Headroom : dataplane.Headroom+n])
-	for i := range buf {
-		buf[i] = 0xAA // it is ours, so nobody may miss anything
+	if n%2 == 1 {
+		n = (n + 1) / 2
 	}
+	for i, m := range messages[:n] {
+		if b.message(c, takeMessage(b.t, buf, m)); c.over() != Alive {
+			return i + 1
+		}
+	}
+	return n
+}
+
+// takeMessage copies a message and spoils all that may be: nobody may miss it.
+func takeMessage(t testing.TB, buf []byte, m dataplane.Span) []byte {
+	if m.From < dataplane.Headroom || m.To <= m.From || padded(int(m.To-m.From)) > len(buf)-int(m.From) {
+		t.Fatalf("a message at %d to %d of %d", m.From, m.To, len(buf))
+	}
+	b := bytes.Clone(m.Of(buf))
+	for i := range buf[:int(m.From)+padded(len(b))] {
+		buf[i] = 0xAA
+	}
+	return b
+}
+
+func (b *bed) message(c *Conn, m []byte) {
 	b.mu.Lock()
 	if slices.Contains(b.gone, c) {
 		b.t.Error("Frame after Gone")

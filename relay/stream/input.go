@@ -14,18 +14,24 @@ const (
 
 	// bufferSize holds a message of any size, and a good number of usual ones
 	// to be read at once.
-	bufferSize = 8 << 10
-
+	bufferSize  = 8<<10 - 8*maxCut
 	bufferStart = dataplane.Headroom
-	bufferEnd   = bufferSize - dataplane.Tailroom
+
+	maxCut = 64 // messages handed on at once
 )
 
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+// buffer has 8 KiB in all.
+type buffer struct {
+	b     [bufferSize]byte
+	spans [maxCut]dataplane.Span
+}
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // input is what has been read and not been used. It has a buffer only while it
 // holds bytes, and while more are read to them: a silent connection has none.
 type input struct {
-	buf        *[bufferSize]byte
+	buf        *buffer
 	start, end int
 }
 
@@ -34,7 +40,25 @@ func (in *input) bytes() []byte {
 	if in.buf == nil {
 		return nil
 	}
-	return in.buf[in.start:in.end]
+	return in.buf.b[in.start:in.end]
+}
+
+// all is the buffer up to what is there.
+func (in *input) all() []byte { return in.buf.b[:in.end:in.end] }
+
+// cut finds the messages that are there as a whole, some of them if there are
+// many. fault is that of what is behind them.
+func (in *input) cut() (messages []dataplane.Span, fault Reason) {
+	n := 0
+	for at := in.start; at < in.end && n < maxCut; n++ {
+		size, wire, fault := measure(in.buf.b[at:in.end])
+		if fault != Alive || wire == 0 || in.end-at < wire {
+			return in.buf.spans[:n], fault
+		}
+		in.buf.spans[n] = dataplane.Span{From: int32(at), To: int32(at + size)}
+		at += wire
+	}
+	return in.buf.spans[:n], Alive
 }
 
 // take removes the first n bytes.
@@ -58,13 +82,13 @@ func (in *input) release() {
 func (in *input) room() []byte {
 	switch {
 	case in.buf == nil:
-		in.buf = buffers.Get().(*[bufferSize]byte)
+		in.buf = buffers.Get().(*buffer)
 		in.start, in.end = bufferStart, bufferStart
-	case bufferEnd-in.start < maxMessage:
-		in.end = bufferStart + copy(in.buf[bufferStart:], in.buf[in.start:in.end])
+	case bufferSize-in.start < maxMessage:
+		in.end = bufferStart + copy(in.buf.b[bufferStart:], in.bytes())
 		in.start = bufferStart
 	}
-	return in.buf[in.end:bufferEnd]
+	return in.buf.b[in.end:]
 }
 
 // reader reads what a connection sends.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"turnpike/relay/dataplane"
 )
 
 // minQueue is the least that QueueBytes may be: a message of any size fits.
@@ -13,12 +15,14 @@ const minQueue = 2 * maxMessage
 
 // Options configures a Server. What has no default is required.
 type Options struct {
-	// Frame takes one whole message, STUN or ChannelData without its padding,
-	// at buf[dataplane.Headroom:dataplane.Headroom+n]; dataplane.Tailroom is
-	// behind it. It is called on the connection's own goroutine, one message
-	// after the other: nothing more is read until it returns. buf may be
-	// overwritten and is valid during the call only.
-	Frame func(c *Conn, buf []byte, n int)
+	// Frame takes whole messages, STUN or ChannelData, of which message i is at
+	// buf[messages[i].From:messages[i].To], with dataplane.Headroom before it and
+	// behind it the padding that ChannelData has. It may take some of them only,
+	// one at least, and returns how many: it is called again for the others. It is
+	// called on the connection's own goroutine: nothing more is read until it
+	// returns. What is before the end of a message that it takes may be
+	// overwritten. All is valid during the call only.
+	Frame func(c *Conn, buf []byte, messages []dataplane.Span) int
 	// Gone is told once of every connection that Frame has seen, after the last
 	// Frame, when the connection is over.
 	Gone func(c *Conn)

@@ -343,7 +343,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("nothing is said of %s: %v", field, err)
 		}
 	}
-	s, err := New(Options{Frame: func(*Conn, []byte, int) {}, Gone: func(*Conn) {}})
+	s, err := New(Options{Frame: takeAll, Gone: func(*Conn) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

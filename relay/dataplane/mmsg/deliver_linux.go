@@ -3,7 +3,6 @@ package mmsg
 import (
 	"net/netip"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,76 +11,20 @@ import (
 )
 
 // Deliver implements dataplane.Plane. It runs on the connection's goroutine.
-func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) dataplane.Kind {
-	b := buf[dataplane.Headroom : dataplane.Headroom+n]
-	data, kind := dataplane.ParseData(b)
-	switch kind {
-	case dataplane.Stop:
-		return p.stop(nil, dataplane.Malformed)
-	case dataplane.HandUp:
-		p.counted.Control.Add(n)
-		return dataplane.HandUp
+func (p *Plane) Deliver(c dataplane.Client, buf []byte, messages []dataplane.Span) (int, dataplane.Kind) {
+	u := upstreams.Get().(*upstream)
+	defer upstreams.Put(u)
+	u.begin(p)
+	defer u.flush()
+	messages = messages[:min(len(messages), maxUp)]
+	kind := dataplane.Stop
+	for i, m := range messages {
+		if kind = u.message(&c, m.Of(buf)); kind == dataplane.Stop || kind == dataplane.HandUp {
+			return i + 1, kind
+		}
 	}
-	s := p.streams.find(&c)
-	if s == nil {
-		return p.stop(nil, dataplane.NoFlow)
-	}
-	f := s.enter()
-	if f == nil {
-		return p.stop(nil, dataplane.NoFlow)
-	}
-	defer f.Leave()
-	now := p.o.Now()
-	peer, v := judge(f, &data, now)
-	if v != dataplane.Allow {
-		return p.stop(f, v)
-	}
-	if other := p.relays.Find(peer); other != nil {
-		return p.handOver(f, other, data.Payload, now)
-	}
-	if v := send(s.fd, peer, data.Payload); v != dataplane.Allow {
-		p.counted.Drop(f, v)
-		return dataplane.ToPeer
-	}
-	f.Count.ToPeer.Add(len(data.Payload))
-	p.counted.ToPeer[f.Class].Add(len(data.Payload))
-	return dataplane.ToPeer
+	return len(messages), kind
 }
-
-func (p *Plane) stop(f *dataplane.Flow, v dataplane.Verdict) dataplane.Kind {
-	p.counted.Drop(f, v)
-	return dataplane.Stop
-}
-
-// handOver is worker.handOver for a stream's goroutine.
-func (p *Plane) handOver(f *dataplane.Flow, other *dataplane.Relay, payload []byte, now time.Time) dataplane.Kind {
-	f.Count.ToPeer.Add(len(payload))
-	p.counted.ToPeer[f.Class].Add(len(payload))
-	p.counted.HandedOver.Add(len(payload))
-	g := other.Socket.(*socket).enter()
-	if g == nil {
-		p.counted.Drop(nil, dataplane.NoFlow)
-		return dataplane.Lost
-	}
-	defer g.Leave()
-	from := f.Relay.Public
-	channel, v := g.Pass.ToClient(from, len(payload), now)
-	if v != dataplane.Allow {
-		p.counted.Drop(g, v)
-		return dataplane.Lost
-	}
-	room := rooms.Get().(*[dataplane.Headroom + maxPayload + dataplane.Tailroom]byte)
-	defer rooms.Put(room)
-	if v := p.toClient(g.Client, frame(room[:], channel, from, payload)); v != dataplane.Allow {
-		p.counted.Drop(g, v)
-		return dataplane.ToClient
-	}
-	g.Count.ToClient.Add(len(payload))
-	p.counted.ToClient[g.Class].Add(len(payload))
-	return dataplane.ToClient
-}
-
-var rooms = sync.Pool{New: func() any { return new([dataplane.Headroom + maxPayload + dataplane.Tailroom]byte) }}
 
 // Send implements dataplane.Plane.
 func (p *Plane) Send(c dataplane.Client, b []byte) {

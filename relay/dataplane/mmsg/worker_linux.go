@@ -71,7 +71,7 @@ func newWorker(p *Plane, number int) (*worker, error) {
 		large: udpio.NewIn(largeRoom, udpio.MaxMessage, udpio.InOptions{}),
 	}
 	w.clients.init()
-	w.sending.init()
+	w.sending.init(p, &w.counted)
 	var err error
 	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err

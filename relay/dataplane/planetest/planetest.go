@@ -31,6 +31,8 @@ func Run(t *testing.T, open func(testing.TB) Network) {
 		{"relay to relay is handed over in process", handsOver},
 		{"a handed-over datagram is judged at both ends", judgesBothEnds},
 		{"a stream carries both ways beside UDP from the same address", carriesStream},
+		{"a stream's messages that came together go out in order", carriesManyOfStream},
+		{"a stream's messages stop at what is no data", stopsInStream},
 		{"a stream and a datagram client talk", handsOverStream},
 		{"a client or a port can't be used twice", refusesDoubles},
 		{"nothing passes after Remove", ends},

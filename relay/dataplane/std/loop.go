@@ -88,10 +88,11 @@ func (p *Plane) toClient(c dataplane.Client, b []byte) dataplane.Verdict {
 }
 
 // Deliver implements dataplane.Plane.
-func (p *Plane) Deliver(c dataplane.Client, buf []byte, n int) dataplane.Kind {
-	m := p.table.FromClient(c, buf, n, p.now())
+func (p *Plane) Deliver(c dataplane.Client, buf []byte, messages []dataplane.Span) (int, dataplane.Kind) {
+	first := messages[0]
+	m := p.table.FromClient(c, buf[first.From-dataplane.Headroom:], int(first.To-first.From), p.now())
 	p.do(&m)
-	return m.Kind
+	return 1, m.Kind
 }
 
 // ended reports whether a read error is the socket's end. Any other costs a
