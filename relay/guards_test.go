@@ -104,3 +104,35 @@ func TestYesIsForOnePort(t *testing.T) {
 		t.Errorf("our own listener: %v", v)
 	}
 }
+
+// A host is not scanned through us: ports that a client chooses for its
+// datagrams are new peers, but for the few that it uses by turns.
+func TestPortsAreNotScanned(t *testing.T) {
+	x, _, loose, now := guarded(t, ratelimit.Limits{})
+	x.fresh.Set(ratelimit.Rate{PerSecond: 1, Burst: 10})
+	passed, refused := 0, 0
+	for port := range uint16(1000) {
+		switch _, v := x.ToPeer(0, netip.AddrPortFrom(loose.Addr(), 10000+port), 1, now); v {
+		case dataplane.Allow:
+			passed++
+		case dataplane.RatePeers:
+			refused++
+		default:
+			t.Fatal(v)
+		}
+	}
+	if passed != 10 || refused != 990 {
+		t.Errorf("%d of 1,000 ports were sent to, %d refused; want 10 and 990", passed, refused)
+	}
+	for i := range uint16(100) { // the last four, by turns
+		if _, v := x.ToPeer(0, netip.AddrPortFrom(loose.Addr(), 10006+i%4), 1, now); v != dataplane.Allow {
+			t.Fatalf("a port in use: %s", v)
+		}
+		if _, v := x.ToClient(netip.AddrPortFrom(loose.Addr(), 20000+i), 1, now); v != dataplane.Allow {
+			t.Fatalf("a peer that answers from another port: %s", v)
+		}
+	}
+	if _, v := x.ToPeer(0x4000, netip.AddrPort{}, 1, now); v != dataplane.Allow {
+		t.Errorf("a channel: %s", v)
+	}
+}

@@ -24,7 +24,8 @@ type peers struct {
 type permission struct {
 	addr  netip.Addr
 	until atomic.Int64 // see session.at
-	judged
+	sent  judged       // ports that the client sends to
+	heard judged       // ports that are heard: a peer must not push out the others
 }
 
 // binding ties a channel number to a peer. It relays while it and its
@@ -37,11 +38,25 @@ type binding struct {
 	judged
 }
 
-// judged remembers the port that the policy last allowed, and its generation,
+// judged remembers the ports that the policy last allowed, and its generation,
 // so that the policy is read again only after a change. Only a yes is kept,
 // and never one that rests on a relay port being allocated just now.
 type judged struct {
-	allowed atomic.Uint64 // generation<<16 | port
+	allowed [4]atomic.Uint64 // generation<<16 | port
+	next    atomic.Uint32    // which of them is written next
+}
+
+func (j *judged) knows(key uint64) bool {
+	for i := range j.allowed {
+		if j.allowed[i].Load() == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *judged) remember(key uint64) {
+	j.allowed[j.next.Add(1)%uint32(len(j.allowed))].Store(key)
 }
 
 func (p *peers) permission(addr netip.Addr) *permission {
@@ -122,7 +137,7 @@ func (x *session) ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Ti
 		if p == nil || at >= p.until.Load() {
 			return peer, dataplane.NoPermission
 		}
-		return peer, x.pass(&p.judged, peer, n, now)
+		return peer, x.pass(&p.sent, peer, n, now, true)
 	}
 	b := table.channel(channel)
 	if b == nil || at >= b.until.Load() {
@@ -131,7 +146,7 @@ func (x *session) ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Ti
 	if at >= b.permission.until.Load() {
 		return peer, dataplane.NoPermission
 	}
-	return b.peer, x.pass(&b.judged, b.peer, n, now)
+	return b.peer, x.pass(&b.judged, b.peer, n, now, false)
 }
 
 // ToClient implements dataplane.Pass.
@@ -145,22 +160,27 @@ func (x *session) ToClient(peer netip.AddrPort, n int, now time.Time) (uint16, d
 		return 0, dataplane.NoPermission
 	}
 	if b := table.bound(peer); b != nil && at < b.until.Load() {
-		return b.number, x.pass(&b.judged, peer, n, now)
+		return b.number, x.pass(&b.judged, peer, n, now, false)
 	}
-	return 0, x.pass(&p.judged, peer, n, now)
+	return 0, x.pass(&p.heard, peer, n, now, false)
 }
 
-// pass asks the policy in force and the meters.
-func (x *session) pass(j *judged, peer netip.AddrPort, n int, now time.Time) dataplane.Verdict {
+// pass asks the policy in force and the meters. A permission has no port
+// (RFC 8656 §9), so a client may choose any for each datagram; chosen says that
+// it does, and then a port it has not just used counts as a new peer: nobody
+// scans a host through us at the rate of packets.
+func (x *session) pass(j *judged, peer netip.AddrPort, n int, now time.Time, chosen bool) dataplane.Verdict {
 	pol := x.server.policy.Load()
-	key := pol.generation<<16 | uint64(peer.Port())
-	if j.allowed.Load() != key {
+	if key := pol.generation<<16 | uint64(peer.Port()); !j.knows(key) {
 		v := pol.Peer(peer, x.server.o.Plane.Live)
 		if !v.Allowed {
 			return dataplane.PolicyPeer
 		}
 		if v.Rule != netpolicy.LiveRelay {
-			j.allowed.Store(key)
+			if chosen && !x.fresh.Take(1, x.at(now)) {
+				return dataplane.RatePeers
+			}
+			j.remember(key)
 		}
 	}
 	switch x.meter.Take(n, now) {

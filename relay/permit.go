@@ -13,12 +13,18 @@ func (x *session) startPermission(r *gate.Request) (engine.Request, bool) {
 	}
 	table, at := x.peers.Load(), x.at(x.server.now())
 	count, _ := table.live(at)
+	added, fresh := 0, 0
 	for i, peer := range r.Peers {
-		if p := table.permission(peer.Addr()); (p == nil || at >= p.until.Load()) && !repeated(r.Peers[:i], peer) {
-			count++
+		p := table.permission(peer.Addr())
+		if p != nil && at < p.until.Load() || repeated(r.Peers[:i], peer) {
+			continue
+		}
+		added++
+		if p == nil {
+			fresh++
 		}
 	}
-	if count > x.server.o.Permissions {
+	if count+added > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
 	return engine.Request{Leg: x.leg, Method: engine.CreatePermission, Peers: r.Peers}, true
@@ -51,10 +57,14 @@ func (x *session) startChannel(r *gate.Request) (engine.Request, bool) {
 	if byNumber == nil {
 		channels++
 	}
+	fresh := 0
 	if p := table.permission(peer.Addr()); p == nil || at >= p.until.Load() {
 		permissions++
+		if p == nil {
+			fresh = 1
+		}
 	}
-	if channels > x.server.o.Channels || permissions > x.server.o.Permissions {
+	if channels > x.server.o.Channels || permissions > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
 	return engine.Request{Leg: x.leg, Method: engine.ChannelBind, Channel: r.Channel, Peer: peer}, true

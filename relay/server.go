@@ -72,6 +72,10 @@ type Options struct {
 	// Permissions and Channels are the most an allocation may hold; 64 each
 	// if 0.
 	Permissions, Channels int
+	// NewPeers is how many peers an allocation may begin to send to: each address
+	// that it is given a permission for, and each port of one that it sends to by
+	// indication (channels are few). 20 a second and 64 at once if both are 0.
+	NewPeers ratelimit.Rate
 	// OldChannels lets clients bind the channel numbers of RFC 5766 beyond those
 	// of RFC 8656: up to 0x7FFF instead of 0x4FFF.
 	OldChannels bool
@@ -185,6 +189,10 @@ func (o *Options) complete() error {
 	if o.Channels == 0 {
 		o.Channels = 64
 	}
+	if o.NewPeers == (ratelimit.Rate{}) {
+		o.NewPeers = ratelimit.Rate{PerSecond: 20, Burst: 64}
+	}
+	need(o.NewPeers.PerSecond > 0 && o.NewPeers.Burst > 0, "NewPeers has a rate or a burst that is not above 0")
 	if o.Engines == 0 {
 		o.Engines = min(runtime.GOMAXPROCS(0), 4)
 	}

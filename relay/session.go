@@ -40,6 +40,8 @@ type session struct {
 	reservation *ratelimit.Reservation
 	meter       *ratelimit.Meter
 
+	fresh ratelimit.Pace // peers it had nothing to do with before
+
 	view    atomic.Pointer[gate.Session] // what the gate sees
 	peers   atomic.Pointer[peers]
 	expires atomic.Int64 // see at; math.MinInt64 once ended
@@ -72,6 +74,7 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	if d := r.Identity.Role.MaxSession; d > 0 {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
+	x.fresh.Set(s.o.NewPeers)
 	want := r.Port // r itself must not live as long as the leg
 	x.leg = x.engine.NewLeg(func() (netip.AddrPort, error) { return x.openRelay(want) }, x.closeRelay)
 	x.peers.Store(new(peers))

@@ -13,6 +13,7 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
 	"turnpike/relay"
 	"turnpike/relay/dataplane"
 	"turnpike/relay/relaytest"
@@ -65,6 +66,22 @@ func TestPermissionsAreCapped(t *testing.T) {
 	expect(t, 0)(c.ChannelBind(0x4000, peerN(63)))                               // so is binding
 	expect(t, 403)(c.CreatePermission(netip.MustParseAddrPort("10.1.2.3:4000"))) // the allocation lives on
 	expect(t, 0)(c.Refresh(600 * time.Second))
+}
+
+// A client that goes from peer to peer is slowed down, whichever way it does.
+func TestNewPeersArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memBed(t, setup{options: func(o *relay.Options) { o.NewPeers = ratelimit.Rate{PerSecond: 1, Burst: 3} }})
+		c, _ := b.allocated("alice")
+		expect(t, 0)(c.CreatePermission(peerN(0), peerN(1)))
+		expect(t, 508)(c.CreatePermission(peerN(2), peerN(3))) // neither
+		expect(t, 0)(c.CreatePermission(peerN(0)))
+		expect(t, 0)(c.ChannelBind(0x4000, peerN(0)))
+		expect(t, 0)(c.ChannelBind(0x4001, peerN(2)))
+		expect(t, 508)(c.ChannelBind(0x4002, peerN(3)))
+		time.Sleep(time.Second)
+		expect(t, 0)(c.ChannelBind(0x4002, peerN(3)))
+	})
 }
 
 func TestLapsedPermissionsFreeTheirPlaces(t *testing.T) {

@@ -83,6 +83,7 @@ func (l *loader) settings() *settings {
 		Limits: limitSettings{
 			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
 			OldChannels: c.Compatibility.RFC5766Channels,
+			NewPeers:    perSecond(c.Limits.NewPeersPerSecond, c.Limits.NewPeersBurst),
 			Replies: ratelimit.BudgetOptions{
 				Source:  perSecond(c.Limits.ChallengesPerSecond, c.Limits.ChallengesBurst),
 				Network: perSecond(c.Limits.NetworkChallengesPerSecond, c.Limits.NetworkChallengesBurst),

@@ -274,6 +274,11 @@ type Limits struct {
 	Permissions int `yaml:"permissions" default:"64" min:"1" max:"4096" unit:"permissions" apply:"live"`
 	// Channels of an allocation.
 	Channels int `yaml:"channels" default:"64" min:"1" max:"4096" unit:"channels" apply:"live"`
+	// Peers that an allocation may begin to send to: addresses it has permission
+	// for, and ports of them.
+	NewPeersPerSecond int `yaml:"new_peers_per_second" default:"20" min:"1" max:"1000000" unit:"peers a second" apply:"live"`
+	// How many of them at once.
+	NewPeersBurst int `yaml:"new_peers_burst" default:"64" min:"1" max:"1000000" unit:"peers" apply:"live"`
 	// Answers to clients that are not authenticated yet, an IPv4 address or
 	// IPv6 /64; and as many Binding answers.
 	ChallengesPerSecond int `yaml:"challenges_per_second" default:"50" min:"1" max:"1000000" unit:"answers a second" apply:"restart"`

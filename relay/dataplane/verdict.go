@@ -12,6 +12,7 @@ const (
 	RateSession          // over the session's bit rate
 	RateUser             // over the user's bit rate
 	QuotaBytes           // the user's bytes a day are spent
+	RatePeers            // too many peers that the session had not sent to before
 	Ended                // the session has ended
 	Malformed            // truncated ChannelData, impossible source
 	Oversize             // larger than the plane carries, or than the client can take
@@ -25,7 +26,7 @@ const (
 
 var verdictNames = [NumVerdicts]string{
 	Allow: "allow", NoFlow: "no_flow", NoChannel: "no_channel", NoPermission: "no_permission",
-	PolicyPeer: "policy", RateSession: "rate_session", RateUser: "rate_user", QuotaBytes: "quota_bytes",
+	PolicyPeer: "policy", RateSession: "rate_session", RateUser: "rate_user", QuotaBytes: "quota_bytes", RatePeers: "rate_peers",
 	Ended: "ended", Malformed: "malformed", Oversize: "oversize", OwnRelay: "own_relay",
 	SocketFull: "socket_full", QueueFull: "queue_full", ReceiveFull: "receive_full", SendError: "send_error",
 }
