@@ -26,6 +26,14 @@
 // Handing over from relay to relay is the exception: the sender's worker judges
 // for the other flow and sends from its own socket of the listener.
 //
+// # Beside TCP and TLS
+//
+// What comes over a stream is judged on its connection's goroutine, all that one
+// read brought together, and sent from the flow's relay socket in runs, as a
+// worker does. What goes to streams the worker queues and flushes at the end of
+// the batch. While there are stream clients workers wait in the runtime's poller
+// (wait_linux.go).
+//
 // # How a flow ends beside a batch
 //
 // A worker enters a flow when its first datagram in a batch comes up and leaves
