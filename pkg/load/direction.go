@@ -100,10 +100,10 @@ func (d *direction) start(now int64) {
 	d.active, d.tally.last = true, now
 }
 
-func (d *direction) stop(now int64) {
+func (d *direction) stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.active, d.tally.last = false, now
+	d.active = false
 }
 
 // count ends what measure began: how many have arrived since.
@@ -114,11 +114,12 @@ func (d *direction) count() uint64 {
 	return d.tally.counted
 }
 
-// settled reports whether there is nothing left to wait for.
-func (d *direction) settled(now int64, silence time.Duration) bool {
+// missing is how many packets have not arrived, and how many have.
+func (d *direction) missing() (missing, arrived uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.tally.arrived >= d.tally.sent || now-d.tally.last > int64(silence)
+	t := &d.tally
+	return t.sent - min(t.arrived, t.sent), t.arrived
 }
 
 // reserve takes up to so many packets, in whole bursts, and writes down at the

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/stun/v3"
@@ -174,8 +175,8 @@ func TestMeasured(t *testing.T) {
 	if f.Sent != 6 || f.Received != 3 || f.Lost != 3 || f.Bad != 0 || f.PPS != 4 || f.Latency.P50 != 5 || f.Jitter != 0 || all.n != 3 {
 		t.Errorf("%+v", f)
 	}
-	if r.settled(r.tally.last+int64(time.Second), time.Second) || !r.settled(r.tally.last+int64(time.Second)+1, time.Second) {
-		t.Error("stragglers are waited for too short or too long")
+	if missing, arrived := r.missing(); missing != 8 || arrived != 8 {
+		t.Errorf("%d are missing, %d have arrived", missing, arrived)
 	}
 }
 
@@ -300,4 +301,36 @@ func TestPacketAllocatesNothing(t *testing.T) {
 		}
 		s.close()
 	}
+}
+
+// The end of a run waits for stragglers, for as long as some come.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := good()
+		o.Clients = 1
+		b := onPipes(t, o, &fakeServer{})
+		l, s := b.near.lines[0], stamp{run: b.down.run}
+		b.down.reserve(b.desks.get(), 4)
+		begin := time.Now()
+		for i := range 3 { // the last of four never comes
+			time.AfterFunc(time.Duration(i+1)*400*time.Millisecond, func() {
+				m := make([]byte, l.frameSize(o.Size))
+				l.put(m, o.Size, &s)
+				s.seq++
+				b.down.mu.Lock()
+				defer b.down.mu.Unlock()
+				b.down.take(&packet{b: m, from: l.to}, nil, nil, b.now())
+			})
+		}
+		b.drain(b.active())
+		if took := time.Since(begin); took < 1700*time.Millisecond || took > 1720*time.Millisecond || b.down.tally.bad > 0 {
+			t.Errorf("%v, %d bad", took, b.down.tally.bad)
+		}
+		s.seq = 3
+		b.down.tally.arrived++
+		begin = time.Now()
+		if b.drain(b.active()); time.Since(begin) > 0 {
+			t.Errorf("nothing is missing, and it took %v", time.Since(begin))
+		}
+	})
 }

@@ -93,7 +93,7 @@ func (b *bench) startSending(active []*direction) (stop func()) {
 		stopping.Store(true)
 		sender.Wait()
 		for _, d := range active {
-			d.stop(b.now())
+			d.stop()
 		}
 	}
 }
@@ -125,6 +125,11 @@ func (b *bench) runPace(active []*direction, stopping *atomic.Bool) {
 			s.sleep(max(idle, shortest))
 		}
 	}
+	for _, d := range active { // what it was too late for when it was stopped
+		if packets, late, _ := d.pace.due(b.now()); late > 0 {
+			d.unsent.Add(int64(packets + late))
+		}
+	}
 }
 
 // runWatch lets out the first packets of a closed loop, and those after a stall.
@@ -142,17 +147,23 @@ func (b *bench) runWatch(active []*direction, stopping *atomic.Bool) {
 	}
 }
 
-// drain waits for what is under way.
+// drain waits for what is under way: until all is there, or nothing has come for
+// a while. That is told by ticks, which a process gets as little as packets when
+// it does not get to run.
 func (b *bench) drain(active []*direction) {
 	again := time.NewTicker(watching)
 	defer again.Stop()
-	for {
-		settled := true
+	for quiet, before := 0, uint64(0); quiet < int(stragglers/watching); quiet++ {
+		missing, arrived := uint64(0), uint64(0)
 		for _, d := range active {
-			settled = d.settled(b.now(), stragglers) && settled
+			m, a := d.missing()
+			missing, arrived = missing+m, arrived+a
 		}
-		if settled {
+		if missing == 0 {
 			return
+		}
+		if arrived != before {
+			before, quiet = arrived, 0
 		}
 		<-again.C
 	}
