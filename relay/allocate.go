@@ -72,7 +72,7 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 	x.reservation.Confirm()
 	x.expires.Store(min(x.at(now.Add(res.Lifetime)), x.limit))
 	s.counts.allocated(0)
-	s.counts.live[x.transport].Add(1)
+	x.live().Add(1)
 	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public, Token: x.token()})
 	x.hold() // before anyone can end it
 	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: answer, Relayed: x.relay.Public})

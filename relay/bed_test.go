@@ -130,7 +130,7 @@ func newBed(t testing.TB, plane dataplane.Plane, ip netip.Addr, s setup, host fu
 
 func (b *bed) policy(o netpolicy.Options, listening []netip.AddrPort) (*netpolicy.Policy, error) {
 	o.Own = listening
-	o.RelayAddrs = []netip.Addr{listening[0].Addr()}
+	o.RelayAddrs = []netip.Addr{listening[0].Addr(), netip.IPv6Loopback()}
 	o.HostAddrs = o.RelayAddrs
 	return netpolicy.New(o)
 }

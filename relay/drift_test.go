@@ -34,8 +34,8 @@ func nothingIsLeft(t *testing.T, open func(testing.TB, setup) *bed) {
 		t.Errorf("%d descriptors, then %d", files, n)
 	}
 	st := b.server.Stats()
-	if st.RelayPortsFree != ports || st.Allocations["udp"] != 0 || st.EngineQueue != 0 {
-		t.Errorf("%d relay ports free, then %d; %d allocations, %d waiting", ports, st.RelayPortsFree, st.Allocations["udp"], st.EngineQueue)
+	if st.RelayPortsFree != ports || st.Allocations[[2]string{"udp", "ipv4"}] != 0 || st.EngineQueue != 0 {
+		t.Errorf("%d relay ports free, then %d; %d allocations, %d waiting", ports, st.RelayPortsFree, st.Allocations[[2]string{"udp", "ipv4"}], st.EngineQueue)
 	}
 	if st.AllocationsTotal["success"] != workers*(each+20) {
 		t.Errorf("%d sessions, want %d", st.AllocationsTotal["success"], workers*(each+20))

@@ -155,7 +155,7 @@ func (x *session) finish(why End) {
 		x.reservation.Release(now)
 		s.drop(x)
 		x.release()
-		s.counts.live[x.transport].Add(-1)
+		x.live().Add(-1)
 		s.tell(x.record(why, now))
 	})
 }

@@ -349,7 +349,7 @@ func TestPairsUnderStress(t *testing.T) {
 			}
 		}
 		b.free(16)
-		if st.AllocationsTotal["success"] < 500 || st.Allocations["udp"] != 0 {
+		if st.AllocationsTotal["success"] < 500 || st.Allocations[[2]string{"udp", "ipv4"}] != 0 {
 			t.Errorf("%+v", st.AllocationsTotal)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"turnpike/relay/dataplane"
@@ -56,10 +57,6 @@ func newPorts(pools []Pool) (*ports, error) {
 			pool.Public = pool.Bind
 		}
 		switch {
-		case pool.Bind.Is6() && !pool.Bind.Is4In6() && !pool.Bind.IsUnspecified():
-			// Without REQUESTED-ADDRESS-FAMILY a client wants IPv4 (RFC 8656
-			// §7.2), and with it the gate answers 440 for IPv6.
-			return nil, fmt.Errorf("relay: Relays[%d].Bind is %s; relayed addresses are IPv4 so far", i, pool.Bind)
 		case !pool.Bind.IsValid() || pool.Bind.Is4In6() || pool.Bind.IsUnspecified():
 			return nil, fmt.Errorf("relay: Relays[%d].Bind is %q; name one address of this host", i, pool.Bind)
 		case pool.Public.Is4In6() || pool.Public.IsUnspecified() || pool.Public.Is4() != pool.Bind.Is4():
@@ -78,10 +75,23 @@ func newPorts(pools []Pool) (*ports, error) {
 	return p, nil
 }
 
-// open binds a relay socket on a random free port that will do, and a second
-// one on the next port if that is to be reserved.
-func (p *ports) open(plane dataplane.Plane, want gate.Port) (r, next *dataplane.Relay, err error) {
+// families are those that there are pools of.
+func (p *ports) families() (all []gate.Family) {
+	for _, f := range []gate.Family{gate.IPv4, gate.IPv6} {
+		if slices.ContainsFunc(p.pools, func(pool *portPool) bool { return gate.FamilyOf(pool.Bind) == f }) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// open binds a relay socket of a family on a random free port that will do, and
+// a second one on the next port if that is to be reserved.
+func (p *ports) open(plane dataplane.Plane, family gate.Family, want gate.Port) (r, next *dataplane.Relay, err error) {
 	for _, pool := range p.pools {
+		if gate.FamilyOf(pool.Bind) != family {
+			continue
+		}
 		r, next, err = pool.open(plane, want)
 		if !errors.Is(err, errNoPort) {
 			return r, next, err

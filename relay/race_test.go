@@ -79,7 +79,7 @@ func newInside(t *testing.T) *inside {
 }
 
 func (in *inside) request(m gate.Method) *gate.Request {
-	return &gate.Request{Client: in.client, Method: m, Identity: in.who, Lifetime: DefaultLifetime,
+	return &gate.Request{Client: in.client, Method: m, Identity: in.who, Lifetime: DefaultLifetime, Family: gate.IPv4,
 		Peers: []netip.AddrPort{netip.MustParseAddrPort("93.184.218.1:4000")}, Channel: 0x4000}
 }
 
@@ -155,8 +155,8 @@ func TestFaultsLeaveNothing(t *testing.T) {
 		t.Error("a Refresh was confirmed that pion did not serve")
 	}
 	in.reap(time.Now())
-	if st := in.Stats(); st.RelayPortsFree != 10 || st.Allocations["udp"] != 0 || in.ledger.Stats().Accounts != 0 {
-		t.Errorf("%d of 10 ports are back, %d allocations live, ledger %+v", st.RelayPortsFree, st.Allocations["udp"], in.ledger.Stats())
+	if st := in.Stats(); st.RelayPortsFree != 10 || st.Allocations[[2]string{"udp", "ipv4"}] != 0 || in.ledger.Stats().Accounts != 0 {
+		t.Errorf("%d of 10 ports are back, %d allocations live, ledger %+v", st.RelayPortsFree, st.Allocations[[2]string{"udp", "ipv4"}], in.ledger.Stats())
 	}
 }
 

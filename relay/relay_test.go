@@ -84,7 +84,7 @@ func TestLifetime(t *testing.T) {
 		permit(t, bob, alice)
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if n := b.server.Stats().Allocations["udp"]; n != 2 {
+		if n := b.server.Stats().Allocations[[2]string{"udp", "ipv4"}]; n != 2 {
 			t.Fatalf("%d allocations live after two hours of refreshes", n)
 		}
 		drain(alice)

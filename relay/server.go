@@ -79,6 +79,9 @@ type Options struct {
 	// OldChannels lets clients bind the channel numbers of RFC 5766 beyond those
 	// of RFC 8656: up to 0x7FFF instead of 0x4FFF.
 	OldChannels bool
+	// DefaultFamily is the family of relayed addresses for clients that ask for
+	// none, see gate.Options.
+	DefaultFamily gate.Family
 	// Engines is the number of pion instances; one a core, four at most, if 0.
 	Engines int
 	// Ended is told of each session that has ended, one at a time and on a
@@ -150,8 +153,8 @@ func New(o Options) (*Server, error) {
 		maxChannel = dataplane.MaxOldChannel
 	}
 	s.gate, err = gate.New(gate.Options{
-		MaxChannel: maxChannel,
-		Realm:      o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
+		MaxChannel: maxChannel, Families: s.ports.families(), DefaultFamily: o.DefaultFamily,
+		Realm: o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
 		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings, Failures: o.Failures,
 		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
 		DefaultLifetime: DefaultLifetime, MaxLifetime: engine.MaxLifetime,

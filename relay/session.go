@@ -55,6 +55,11 @@ type session struct {
 	movedAt time.Time
 }
 
+// live is the gauge that the session is counted in while it lives.
+func (x *session) live() *atomic.Int64 {
+	return &x.server.counts.live[x.transport][gate.FamilyOf(x.relay.Public.Addr())-gate.IPv4]
+}
+
 // at is a time on the session's own scale: nanoseconds since it began, by the
 // monotonic clock.
 func (x *session) at(t time.Time) int64 { return int64(t.Sub(x.start)) }
@@ -75,8 +80,8 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
 	x.fresh.Set(s.o.NewPeers)
-	want := r.Port // r itself must not live as long as the leg
-	x.leg = x.engine.NewLeg(func() (netip.AddrPort, error) { return x.openRelay(want) }, x.closeRelay)
+	family, want := r.Family, r.Port // r itself must not live as long as the leg
+	x.leg = x.engine.NewLeg(func() (netip.AddrPort, error) { return x.openRelay(family, want) }, x.closeRelay)
 	x.peers.Store(new(peers))
 	x.view.Store(&gate.Session{Pending: true, Identity: r.Identity, Tx: r.Tx})
 	return x
@@ -89,7 +94,7 @@ func newID() string {
 }
 
 // openRelay is called by pion, on its goroutine, while the Allocate is served.
-func (x *session) openRelay(want gate.Port) (netip.AddrPort, error) {
+func (x *session) openRelay(family gate.Family, want gate.Port) (netip.AddrPort, error) {
 	s, now := x.server, x.server.now()
 	if want.Token != nil {
 		if x.relay = s.ports.reserved.claim(*want.Token, x.identity, now); x.relay == nil {
@@ -98,7 +103,7 @@ func (x *session) openRelay(want gate.Port) (netip.AddrPort, error) {
 		}
 		return x.relay.Public, nil
 	}
-	r, next, err := s.ports.open(s.o.Plane, want)
+	r, next, err := s.ports.open(s.o.Plane, family, want)
 	if err != nil {
 		if !errors.Is(err, errNoPort) {
 			s.counts.allocation.socket.Add(1)

@@ -184,7 +184,7 @@ func TestRetransmissionsAndSuccessors(t *testing.T) {
 		must(t, err)
 		first := expect(t, 0)(c.Exchange(request))
 		again := expect(t, 0)(c.Exchange(request))
-		if first.Relayed != again.Relayed || b.server.Stats().Allocations["udp"] != 1 {
+		if first.Relayed != again.Relayed || b.server.Stats().Allocations[[2]string{"udp", "ipv4"}] != 1 {
 			t.Errorf("a retransmission got %v after %v", again, first)
 		}
 		expect(t, 437)(c.Allocate())

@@ -14,7 +14,7 @@ import (
 // counts is what the server itself counts; gate, plane and ledger count the
 // rest.
 type counts struct {
-	live       [gate.NumTransports]atomic.Int64
+	live       [gate.NumTransports][2]atomic.Int64 // by transport and family
 	allocation struct{ ok, quota, capacity, draining, socket, other atomic.Uint64 }
 	quota      [ratelimit.NumRefusals]atomic.Uint64
 	queueFull  atomic.Uint64
@@ -43,8 +43,9 @@ func (c *counts) allocated(code int) {
 
 // Stats is a view of a running server for metrics: plain numbers, closed sets.
 type Stats struct {
-	// Allocations alive, by transport.
-	Allocations map[string]int
+	// Allocations alive, by transport of the client and family of the relayed
+	// address.
+	Allocations map[[2]string]int
 	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
 	// port is free), "draining" (403), "token" (508: RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this host gave no socket, often for want of
 	// file descriptors), "other".
@@ -79,7 +80,7 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	c := &s.counts
 	st := Stats{
-		Allocations: map[string]int{}, QuotaRefused: map[string]uint64{}, EngineFaults: map[string]uint64{},
+		Allocations: map[[2]string]int{}, QuotaRefused: map[string]uint64{}, EngineFaults: map[string]uint64{},
 		AllocationsTotal: map[string]uint64{
 			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
 			"capacity": c.allocation.capacity.Load(), "draining": c.allocation.draining.Load(), "token": s.ports.reserved.refused.Load(),
@@ -98,7 +99,9 @@ func (s *Server) Stats() Stats {
 		st.Streams = s.streams.Counters()
 	}
 	for t := range c.live {
-		st.Allocations[gate.Transport(t).String()] = int(c.live[t].Load())
+		for i := range c.live[t] {
+			st.Allocations[[2]string{gate.Transport(t).String(), (gate.IPv4 + gate.Family(i)).String()}] = int(c.live[t][i].Load())
+		}
 	}
 	for r := range c.quota {
 		if r != int(ratelimit.None) {

@@ -180,7 +180,7 @@ func (s *stress) settle(ports int, faults map[string]uint64) {
 	if got != carried {
 		s.t.Errorf("records add up to %v, the plane carried %v", got, carried)
 	}
-	if live := st.Allocations["udp"] + st.Allocations["tcp"]; sessions != st.AllocationsTotal["success"] || live != 0 || s.server.Sessions() != 0 {
+	if live := st.Allocations[[2]string{"udp", "ipv4"}] + st.Allocations[[2]string{"tcp", "ipv4"}]; sessions != st.AllocationsTotal["success"] || live != 0 || s.server.Sessions() != 0 {
 		s.t.Errorf("%d begun, %d ended, %d live, %d in the table", st.AllocationsTotal["success"], sessions, live, s.server.Sessions())
 	}
 	if st.Streams != nil {

@@ -17,6 +17,7 @@ import (
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay"
+	"turnpike/relay/gate"
 	"turnpike/relay/stream"
 )
 
@@ -67,7 +68,7 @@ func (l *loader) wrong(path string, err error) {
 func (l *loader) settings() *settings {
 	c := l.c
 	s := &settings{
-		Realm: c.Realm, Listen: l.listeners(), Relays: l.relays(), STUN: c.STUNServers,
+		Realm: c.Realm, Listen: l.listeners(), Relays: l.relays(), Family: families[c.Relay.DefaultFamily], STUN: c.STUNServers,
 		Streams: stream.Options{
 			MaxConns: c.Streams.MaxConnections, MaxConnsPerIP: c.Streams.MaxConnectionsPerIP,
 			MaxHandshakes: c.Streams.MaxHandshakes, Handshake: c.Streams.HandshakeTimeout,
@@ -101,6 +102,9 @@ func (l *loader) settings() *settings {
 	l.ring(s)
 	return s
 }
+
+// families are the values of relay.default_family.
+var families = map[string]gate.Family{"ipv4": gate.IPv4, "ipv6": gate.IPv6, "keep": gate.KeepFamily}
 
 func perSecond(n, burst int) ratelimit.Rate {
 	return ratelimit.Rate{PerSecond: float64(n), Burst: burst}

@@ -25,10 +25,6 @@ func (l *loader) relays() (all []relayAddr) {
 			}
 			r.Bind = bind
 		}
-		if r.Bind.Is6() {
-			l.fault(path+".bind", "name an IPv4 address", "%s is IPv6; relayed addresses are IPv4 so far", r.Bind)
-			continue
-		}
 		l.public(path, c.Public, &r)
 		all = append(all, r)
 	}

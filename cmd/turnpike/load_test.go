@@ -19,6 +19,7 @@ import (
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay"
+	"turnpike/relay/gate"
 	"turnpike/relay/stream"
 )
 
@@ -34,6 +35,7 @@ public_ip: 93.184.216.1
 stun_servers: ["stun.example.org:3478"]
 relay:
   addresses: [{bind: 10.0.0.1, public: 93.184.216.2}, {bind: 10.0.0.2}]
+  default_family: keep
   min_port: 50001
   max_port: 50002
 data_plane: std
@@ -128,6 +130,7 @@ func unusualWant(t *testing.T) *settings {
 			{Addr: at("127.0.0.1:4002"), TCP: true, ProxyFrom: []netip.Prefix{prefix("10.1.0.0/16")}},
 			{Addr: at("127.0.0.1:4003"), TLS: true, ProxyFrom: []netip.Prefix{prefix("10.2.0.0/16")}}},
 		Relays: []relayAddr{pool("10.0.0.1", "93.184.216.2", "relay.addresses"), pool("10.0.0.2", "93.184.216.1", "public_ip")},
+		Family: gate.KeepFamily,
 		STUN:   []string{"stun.example.org:3478"},
 		Streams: stream.Options{MaxConns: 5004, MaxConnsPerIP: 5002, MaxHandshakes: 5003, Handshake: 11 * time.Second,
 			FirstFrame: 12 * time.Second, FrameTime: 13 * time.Second, Authenticate: 14 * time.Second, Idle: 15 * time.Second, Write: 16 * time.Second},
@@ -175,7 +178,7 @@ func TestEveryKeyArrives(t *testing.T) {
 	o.Streams.TLS = nil
 	want := unusualWant(t)
 	wantOptions := relay.Options{Listen: want.Listen, Streams: want.Streams, Realm: "other", NonceKey: []byte(nonce),
-		TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true, NewPeers: perSecond(53, 54)}
+		TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true, NewPeers: perSecond(53, 54), DefaultFamily: gate.KeepFamily}
 	if !reflect.DeepEqual(o, wantOptions) {
 		t.Errorf("the relay gets\n%+v, want\n%+v", o, wantOptions)
 	}

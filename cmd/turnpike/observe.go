@@ -30,7 +30,7 @@ func logEnd(log *slog.Logger, r relay.Record) {
 func (p *parts) snapshot() metrics.Snapshot {
 	st := p.relay.Stats()
 	m := metrics.Snapshot{
-		Allocations:        map[[2]string]int{},
+		Allocations:        st.Allocations,
 		AllocationsTotal:   st.AllocationsTotal,
 		QuotaRefused:       st.QuotaRefused,
 		RelayBytes:         map[[2]string]uint64{},
@@ -78,11 +78,10 @@ func (p *parts) snapshot() metrics.Snapshot {
 }
 
 // snapshotTransports divides by the client's transport, which is the class of a
-// flow. Relayed addresses are IPv4 so far.
+// flow.
 func snapshotTransports(m *metrics.Snapshot, st relay.Stats) {
 	for t := range gate.NumTransports {
 		over := gate.Transport(t).String()
-		m.Allocations[[2]string{over, "ipv4"}] = st.Allocations[over]
 		for direction, tally := range map[string]*dataplane.Tally{
 			"to_peer": &st.Plane.ToPeer[t], "to_client": &st.Plane.ToClient[t],
 		} {

@@ -10,6 +10,7 @@ import (
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay"
+	"turnpike/relay/gate"
 	"turnpike/relay/stream"
 )
 
@@ -18,6 +19,7 @@ type settings struct {
 	Realm   string
 	Listen  []relay.Listener
 	Relays  []relayAddr
+	Family  gate.Family    // of relayed addresses by default
 	STUN    []string       // asked for the public address where Relays wants it
 	Streams stream.Options // limits only
 	Plane   planeSettings

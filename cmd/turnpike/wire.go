@@ -76,7 +76,7 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 	o := relay.Options{
 		Listen: s.Listen, Streams: s.Streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
 		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
-		OldChannels: s.Limits.OldChannels, NewPeers: s.Limits.NewPeers,
+		OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family, NewPeers: s.Limits.NewPeers,
 	}
 	if s.Certificate != nil {
 		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)

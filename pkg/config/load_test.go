@@ -17,7 +17,7 @@ func TestDefaults(t *testing.T) {
 		Listen: []Listener{{Address: netip.MustParseAddrPort("0.0.0.0:3478"), Transports: []Transport{UDP, TCP},
 			ProxyProtocolFrom: []netip.Prefix{}}},
 		STUNServers: []string{},
-		Relay:       Relay{Addresses: []RelayAddress{{}}, MinPort: 49152, MaxPort: 65535},
+		Relay:       Relay{Addresses: []RelayAddress{{}}, DefaultFamily: "ipv4", MinPort: 49152, MaxPort: 65535},
 		DataPlane:   "auto",
 		MMSG:        MMSG{GSO: "auto", GRO: "auto", ListenerBuffer: 4 << 20, RelayBuffer: 512 << 10},
 		TLS:         TLS{MinVersion: "1.2"},

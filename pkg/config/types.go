@@ -78,6 +78,9 @@ type Listener struct {
 type Relay struct {
 	// The addresses of this host that peers see, or their public ones.
 	Addresses []RelayAddress `yaml:"addresses" default:"[{}]" apply:"restart"`
+	// The family of the address that a client gets which asks for none: keep is
+	// the one it came by. Where it is not to be had, the other is given.
+	DefaultFamily string `yaml:"default_family" default:"ipv4" enum:"ipv4,ipv6,keep" unit:"ipv4, ipv6 or keep" apply:"restart"`
 	// The lowest port of a relayed address.
 	MinPort uint16 `yaml:"min_port" default:"49152" min:"1024" max:"65535" unit:"port" apply:"restart"`
 	// The highest port of a relayed address.

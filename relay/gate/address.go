@@ -7,22 +7,15 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// Address families of XOR-…-ADDRESS and REQUESTED-ADDRESS-FAMILY (RFC 8489
-// §14.1, RFC 8656 §18.6).
-const (
-	familyIPv4 = 0x01
-	familyIPv6 = 0x02
-)
-
 // putXOR writes a 20-byte or 8-byte XOR address (RFC 8489 §14.2).
 func putXOR(b []byte, a netip.AddrPort, tx *[12]byte) {
 	binary.BigEndian.PutUint16(b[2:], a.Port()^magicCookie>>16)
 	if addr := a.Addr().Unmap(); addr.Is4() {
-		b[1] = familyIPv4
+		b[1] = byte(IPv4)
 		v4 := addr.As4()
 		copy(b[4:], v4[:])
 	} else {
-		b[1] = familyIPv6
+		b[1] = byte(IPv6)
 		v6 := addr.As16()
 		copy(b[4:], v6[:])
 	}
@@ -42,12 +35,12 @@ func xorSize(a netip.AddrPort) int {
 func getXOR(b []byte, tx *[12]byte) (netip.AddrPort, bool) {
 	var addr netip.Addr
 	switch {
-	case len(b) == 8 && b[1] == familyIPv4:
+	case len(b) == 8 && b[1] == byte(IPv4):
 		var v4 [4]byte
 		copy(v4[:], b[4:])
 		xorAddress(v4[:], tx)
 		addr = netip.AddrFrom4(v4)
-	case len(b) == 20 && b[1] == familyIPv6:
+	case len(b) == 20 && b[1] == byte(IPv6):
 		var v6 [16]byte
 		copy(v6[:], b[4:])
 		xorAddress(v6[:], tx)
@@ -90,12 +83,4 @@ func (m *message) peers() ([]netip.AddrPort, bool) {
 // would be sent to as the other (CVE-2026-27624).
 func reachable(peer, relayed netip.Addr) bool {
 	return !peer.Is4In6() && peer.Is4() == relayed.Unmap().Is4()
-}
-
-// isFamily reports whether an address family attribute names that of relayed.
-func isFamily(family byte, relayed netip.Addr) bool {
-	if relayed.Unmap().Is4() {
-		return family == familyIPv4
-	}
-	return family == familyIPv6
 }

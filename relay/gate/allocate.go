@@ -2,6 +2,7 @@ package gate
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"turnpike/auth"
@@ -22,18 +23,22 @@ func (c *call) allocate(s Session, live bool, who *auth.Identity) Verdict {
 	if code := c.m.allocation(); code != 0 {
 		return c.refuse(code, who)
 	}
-	lifetime, ok := c.lifetime()
+	family, ok := c.family()
 	if !ok {
+		return c.refuse(codeFamilyNotSupported, who)
+	}
+	lifetime, sound := c.lifetime()
+	if !sound {
 		return c.refuse(codeBadRequest, who)
 	}
 	if lifetime == 0 { // means nothing here: there is no allocation to end
 		lifetime = c.g.o.DefaultLifetime
 	}
-	return c.forward(Request{Identity: who, Lifetime: lifetime, Port: c.m.port()})
+	return c.forward(Request{Identity: who, Lifetime: lifetime, Family: family, Port: c.m.port()})
 }
 
 // allocation is the error code for what an Allocate asks beyond its lifetime;
-// 0 is none. One IPv4 relayed transport address over UDP is all there is.
+// 0 is none. One relayed transport address over UDP is all there is.
 func (m *message) allocation() int {
 	switch {
 	case len(m.transport) != 4:
@@ -46,10 +51,26 @@ func (m *message) allocation() int {
 		return codeBadRequest
 	case m.family != nil && len(m.family) != 4:
 		return codeBadRequest
-	case m.family != nil && m.family[0] != familyIPv4:
-		return codeFamilyNotSupported
 	}
 	return 0
+}
+
+// family is that which an Allocate is given an address of (RFC 8656 §7.2).
+// false: there is none.
+func (c *call) family() (Family, bool) {
+	o := &c.g.o
+	if c.m.family != nil {
+		f := Family(c.m.family[0])
+		return f, slices.Contains(o.Families, f)
+	}
+	f := o.DefaultFamily
+	if f == KeepFamily {
+		f = FamilyOf(c.p.Client.Addr.Addr())
+	}
+	if !slices.Contains(o.Families, f) {
+		f = o.Families[0]
+	}
+	return f, true
 }
 
 // reserveBit is R of EVEN-PORT; the other bits mean nothing (RFC 8656 §18.7).
@@ -70,7 +91,7 @@ func (c *call) refresh(s Session) Verdict {
 	if !ok || c.m.family != nil && len(c.m.family) != 4 {
 		return c.refuse(codeBadRequest, s.Identity)
 	}
-	if c.m.family != nil && !isFamily(c.m.family[0], s.Relayed.Addr()) {
+	if c.m.family != nil && Family(c.m.family[0]) != FamilyOf(s.Relayed.Addr()) {
 		return c.refuse(codeFamilyMismatch, s.Identity)
 	}
 	return c.forward(Request{Identity: s.Identity, Lifetime: lifetime})

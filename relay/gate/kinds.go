@@ -1,5 +1,7 @@
 package gate
 
+import "net/netip"
+
 // Transport is what a client's packets came over.
 type Transport uint8
 
@@ -16,6 +18,35 @@ var transportNames = [NumTransports]string{UDP: "udp", TCP: "tcp", TLS: "tls"}
 
 // String is the transport's name in metrics and records.
 func (t Transport) String() string { return name(transportNames[:], int(t)) }
+
+// Family is an address family, as REQUESTED-ADDRESS-FAMILY names it (RFC 8656
+// §18.6).
+type Family uint8
+
+// The families.
+const (
+	IPv4 Family = 1
+	IPv6 Family = 2
+)
+
+// FamilyOf is the family of an address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Unmap().Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// String is the family's name in metrics and the configuration.
+func (f Family) String() string {
+	switch f {
+	case IPv4:
+		return "ipv4"
+	case IPv6:
+		return "ipv6"
+	}
+	return "unknown"
+}
 
 // Method is a STUN method that a request may have here.
 type Method uint8

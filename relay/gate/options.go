@@ -24,6 +24,9 @@ const (
 	minNonceKey = 32  // bytes
 )
 
+// KeepFamily, as Options.DefaultFamily, is the family that the client came by.
+const KeepFamily Family = 0xff
+
 // Options configures a Gate. What has no default is required.
 type Options struct {
 	// Realm is what clients are told to use (RFC 8489 §14.9): 1 to 127 bytes of
@@ -57,6 +60,13 @@ type Options struct {
 	// MaxChannel is the highest channel number that may be bound; 0x4FFF if 0
 	// (RFC 8656 §12), and up to 0x7FFF for clients of RFC 5766.
 	MaxChannel uint16
+	// Families are those that relayed transport addresses are to be had of; IPv4
+	// alone if there are none.
+	Families []Family
+	// DefaultFamily is the family for a client that asks for none: IPv4 is what
+	// RFC 8656 §7.2 says and what 0 means, KeepFamily that which the client came
+	// by. If it is not to be had, the other is given.
+	DefaultFamily Family
 	// DefaultLifetime is the shortest lifetime granted, and what a client gets
 	// that asks for none; 600 s if 0 (RFC 8656 §3.2). In whole seconds.
 	DefaultLifetime time.Duration
@@ -75,6 +85,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxChannel == 0 {
 		o.MaxChannel = dataplane.MaxChannel
+	}
+	if len(o.Families) == 0 {
+		o.Families = []Family{IPv4}
+	}
+	if o.DefaultFamily == 0 {
+		o.DefaultFamily = IPv4
 	}
 	if o.MaxLifetime == 0 {
 		o.MaxLifetime = MaxLifetime
@@ -105,6 +121,14 @@ func (o Options) validate() error {
 	}
 	if o.MaxChannel < dataplane.MinChannel || o.MaxChannel > dataplane.MaxOldChannel {
 		fault("MaxChannel %#x: give 0x4000 to 0x7FFF, or 0 for 0x4FFF", o.MaxChannel)
+	}
+	for _, f := range o.Families {
+		if f != IPv4 && f != IPv6 {
+			fault("Families has %d: give IPv4, IPv6 or both", f)
+		}
+	}
+	if o.DefaultFamily != IPv4 && o.DefaultFamily != IPv6 && o.DefaultFamily != KeepFamily {
+		fault("DefaultFamily %d: give IPv4, IPv6 or KeepFamily", o.DefaultFamily)
 	}
 	for _, need := range []struct {
 		name  string

@@ -219,6 +219,50 @@ func denyPrivate(a netip.Addr) netpolicy.Verdict {
 	return netpolicy.Verdict{Allowed: true, Rule: netpolicy.DefaultAllow}
 }
 
+// RFC 8656 §7.2: the family asked for or none; and what the operator chose for
+// who asks for none.
+func TestFamilies(t *testing.T) {
+	both := []Family{IPv4, IPv6}
+	for _, c := range []struct {
+		have          []Family
+		byDefault     Family
+		client        string
+		asked, family Family // 0: nothing asked; 440
+	}{
+		{nil, 0, "", 0, IPv4}, {nil, 0, "", IPv4, IPv4}, {nil, 0, "", IPv6, 0}, {nil, IPv6, "", 0, IPv4},
+		{both, 0, "", 0, IPv4}, {both, 0, "", IPv6, IPv6}, {both, 0, "", IPv4, IPv4}, {both, 0, "", 3, 0},
+		{both, IPv6, "", 0, IPv6}, {both, KeepFamily, "", 0, IPv4}, {both, KeepFamily, "[2001:db8::1]:1", 0, IPv6},
+		{both, KeepFamily, "[::ffff:192.0.2.1]:1", 0, IPv4}, {both, KeepFamily, "[2001:db8::1]:1", IPv4, IPv4},
+		{[]Family{IPv6}, 0, "", 0, IPv6}, {[]Family{IPv6}, 0, "", IPv4, 0}, {[]Family{IPv6}, KeepFamily, "", 0, IPv6},
+	} {
+		r := newRig(t, func(o *Options) { o.Families, o.DefaultFamily = c.have, c.byDefault })
+		if c.client != "" {
+			r.client.Addr = netip.MustParseAddrPort(c.client)
+		}
+		m := allocateMsg()
+		if c.asked != 0 {
+			m = m.u32(0x17, uint32(c.asked)<<24)
+		}
+		v := r.judge(m.auth(r.alice, r.nonce()))
+		if c.family == 0 {
+			r.reply(v, 440, &r.alice)
+		} else if q := r.forwarded(v); q.Family != c.family {
+			t.Errorf("%+v: %s", c, q.Family)
+		}
+	}
+	for _, bad := range []func(*Options){
+		func(o *Options) { o.Families = []Family{IPv4, 3} }, func(o *Options) { o.DefaultFamily = 3 },
+		func(o *Options) { o.Families = []Family{KeepFamily} },
+	} {
+		o := newRig(t).g.o
+		o.NonceKey = long(32)
+		bad(&o)
+		if _, err := New(o); err == nil {
+			t.Errorf("%v, %d accepted", o.Families, o.DefaultFamily)
+		}
+	}
+}
+
 func TestIPv6Relay(t *testing.T) {
 	r := newRig(t)
 	id := r.session(r.alice)

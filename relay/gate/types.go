@@ -54,8 +54,10 @@ type Request struct {
 	// Lifetime is what to grant: DefaultLifetime to MaxLifetime of the
 	// Options, or 0 for the end of the session. Allocate, Refresh.
 	Lifetime time.Duration
-	// Port is what the relayed port must be. Allocate.
-	Port Port
+	// Family is that of the relayed address, and Port what its port must be; a
+	// Token has a family of its own. Allocate.
+	Family Family
+	Port   Port
 	// Peers are 1 to MaxPeers peers without port for CreatePermission, and one
 	// with its port for ChannelBind.
 	Peers []netip.AddrPort

@@ -30,6 +30,11 @@ func RequestedTransport(protocol byte) Attr {
 	return Attr{stun.AttrRequestedTransport, []byte{protocol, 0, 0, 0}}
 }
 
+// Family is REQUESTED-ADDRESS-FAMILY (RFC 8656 section 18.6): 1 is IPv4, 2 IPv6.
+func Family(f byte) Attr {
+	return Attr{stun.AttrRequestedAddressFamily, []byte{f, 0, 0, 0}}
+}
+
 // Lifetime is LIFETIME (RFC 8656 section 18.3), in whole seconds.
 func Lifetime(d time.Duration) Attr {
 	return Attr{stun.AttrLifetime, binary.BigEndian.AppendUint32(nil, uint32(d/time.Second))}
