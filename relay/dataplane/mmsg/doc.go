@@ -58,5 +58,8 @@
 // for UDP_GRO side by side cost the same, as long as a batch stays within the
 // cache and buffers do not begin at the same line of it. DF on what fits spares
 // the kernel the choice of an identification. A thread blocked in epoll_wait and
-// nanosleep is cheaper than the runtime's poller and timers.
+// nanosleep is cheaper than the runtime's poller and timers. One socket for all
+// relayed addresses (BPF sk_lookup) is cheaper for saturated workers with
+// thousands of flows alone, dearer for a hundred, takes CAP_BPF and CAP_NET_ADMIN,
+// and makes all sessions share one receive buffer: not kept.
 package mmsg

@@ -11,7 +11,8 @@ import (
 // call's delay should stay a small part of a frame.
 const MaxCoalesce = 500 * time.Microsecond
 
-// maxWorkers bounds Options.Workers: each has buffers of about 3 MiB.
+// maxWorkers bounds Options.Workers: each has buffers of 10 MiB, of which it
+// touches what its traffic needs.
 const maxWorkers = 64
 
 // Options configures a plane.

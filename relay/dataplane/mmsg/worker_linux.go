@@ -18,7 +18,7 @@ const (
 	relayBatch = 32        // of a relay socket, so that a flood has a smaller share
 	smallRoom  = 192       // messages, one datagram each, that are held before they are sent
 	roomFor    = 8         // messages at least in a turn
-	largeRoom  = 64        // messages of many datagrams
+	largeRoom  = 128       // messages of many datagrams
 	maxHeld    = 192 << 10 // bytes; what is sent much later has left the cache
 	maxEvents  = 128
 
