@@ -2,12 +2,14 @@
 //
 //	accept --> caps --> PROXY header --> first byte --+-- 0x16: TLS handshake --+--> messages --> Frame
 //	                    (of a proxy)                  `-- 0, 1: STUN over TCP --'
-//	                                                              one Write <-- queue <-- Send
+//	                                                 one Write <-- queue <-- Send, Queue and Flush
 //
 // It cuts the byte stream into STUN messages and ChannelData (RFC 8656 §12.5)
-// and knows nothing of what they say: a message goes to Frame, on the
-// connection's own goroutine, in a buffer in which the data plane can frame it
-// anew. A [Conn] is the way back, and the connection's place in the data plane.
+// and knows nothing of what they say: the messages that one read brought go to
+// Frame together, on the connection's own goroutine, in a buffer in which the
+// data plane can frame them anew. A [Conn] is the way back, and the connection's
+// place in the data plane. What is queued leaves in one write, which is one TLS
+// record up to 16 KiB.
 //
 // # What a stranger may cost
 //
@@ -43,4 +45,12 @@
 // that takes longer than Options.Write for what was written at once. Nobody
 // else notices: each connection has its own queue and, while there is something
 // in it, its own writer.
+//
+// # What was tried
+//
+// What a packet costs is the kernel's: a read that empties a socket sends an
+// acknowledgement at once when there was more than one segment, so fewer and
+// larger reads are what saves. To read TLS without waiting, several records at a
+// time, cost as much as it saved. To rest a moment between reads makes larger
+// ones, but the timers cost more, unless the client is very busy.
 package stream
