@@ -18,7 +18,8 @@ func TestPoolsAreChecked(t *testing.T) {
 	}{
 		{[]Pool{{Bind: ip}}, ""},
 		{[]Pool{{Bind: ip, MinPort: 100, MaxPort: 199}, {Bind: ip, MinPort: 200, MaxPort: 299}}, ""},
-		{[]Pool{{Bind: other}}, "IPv4 so far"},
+		{[]Pool{{Bind: other}, {Bind: ip}}, ""},
+		{[]Pool{{Bind: netip.IPv6Unspecified()}}, "Relays[0].Bind"},
 		{nil, "set Relays"},
 		{[]Pool{{}}, "Relays[0].Bind"},
 		{[]Pool{{Bind: netip.IPv4Unspecified()}}, "Relays[0].Bind"},
