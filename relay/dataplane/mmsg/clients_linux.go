@@ -19,7 +19,6 @@ type clients struct {
 	seed  maphash.Seed
 	mixed [2]uint64
 	table atomic.Pointer[[]atomic.Pointer[client]]
-	some  atomic.Bool // there is a client
 
 	mu sync.Mutex // guards writers and n
 	n  int
@@ -75,7 +74,6 @@ func (t *clients) add(c dataplane.Client, s *socket) bool {
 		table = t.growLocked(table)
 	}
 	t.n++
-	t.some.Store(true)
 	insert(table, t.hash(&c), c, s)
 	return true
 }
@@ -110,7 +108,6 @@ func (t *clients) remove(c dataplane.Client, s *socket) {
 		if e.socket == s {
 			at.Store(e.next.Load())
 			t.n--
-			t.some.Store(t.n > 0)
 			return
 		}
 	}

@@ -31,8 +31,12 @@
 // What comes over a stream is judged on its connection's goroutine, all that one
 // read brought together, and sent from the flow's relay socket in runs, as a
 // worker does. What goes to streams the worker queues and flushes at the end of
-// the batch. While there are stream clients workers wait in the runtime's poller
-// (wait_linux.go).
+// the batch.
+//
+// A worker that waits for events blocks its thread, and keeps its place in the
+// runtime (one of GOMAXPROCS) until the runtime's monitor takes it, up to 10 ms
+// later. So there should be more places than workers, or the goroutines of streams
+// wait for one: cmd/turnpike sees to it.
 //
 // # How a flow ends beside a batch
 //
@@ -58,7 +62,8 @@
 // for UDP_GRO side by side cost the same, as long as a batch stays within the
 // cache and buffers do not begin at the same line of it. DF on what fits spares
 // the kernel the choice of an identification. A thread blocked in epoll_wait and
-// nanosleep is cheaper than the runtime's poller and timers. One socket for all
+// nanosleep is cheaper than the runtime's poller and timers, and, with places to
+// spare, no worse for streams. One socket for all
 // relayed addresses (BPF sk_lookup) is cheaper for saturated workers with
 // thousands of flows alone, dearer for a hundred, takes CAP_BPF and CAP_NET_ADMIN,
 // and makes all sessions share one receive buffer: not kept.

@@ -49,7 +49,6 @@ type worker struct {
 	stopped bool
 
 	sending
-	poller poller
 }
 
 // source is a socket with something to read.
@@ -77,7 +76,6 @@ func newWorker(p *Plane, number int) (*worker, error) {
 	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
 	}
-	_ = unix.SetNonblock(w.epoll, true) // for poller; it changes nothing else
 	if w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		w.close()
 		return nil, err
@@ -90,7 +88,6 @@ func newWorker(p *Plane, number int) (*worker, error) {
 }
 
 func (w *worker) close() {
-	w.poller.close()
 	for _, fd := range []int{w.epoll, w.wake} {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -141,7 +138,7 @@ func (w *worker) wait() {
 	if len(w.ready) > 0 {
 		timeout = 0
 	}
-	n, err := w.await(timeout)
+	n, err := unix.EpollWait(w.epoll, w.events[:], timeout)
 	if err != nil {
 		return // EINTR: nothing else can be wrong with it
 	}
