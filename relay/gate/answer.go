@@ -8,7 +8,7 @@ import (
 )
 
 // Answer builds the answer to a request that was forwarded, in out[:0]: signed
-// under the client's key, with FINGERPRINT if the request had it. A code that
+// under the client's key as RFC 8489 §9.2.4 says, with FINGERPRINT if the request had it. A code that
 // no error response can have is answered as 500.
 func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
 	code := a.Code
@@ -20,7 +20,7 @@ func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
 		w.success(r.Method, r.Client.Addr, a)
 	}
 	g.counts.replied(r.Method, code)
-	return w.finish(r.Identity.Key[:], r.Fingerprint)
+	return w.finish(r.Identity, r.signing, r.Fingerprint)
 }
 
 // success adds what a success response of the method has (RFC 8656 §7.2, §7.3,

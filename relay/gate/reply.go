@@ -2,10 +2,13 @@ package gate
 
 import (
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 
 	"github.com/pion/stun/v3"
+
+	"turnpike/auth"
 )
 
 // reply is a response under construction. There is no SOFTWARE and no reason
@@ -63,11 +66,16 @@ func (r *reply) unknown(types []uint16) {
 	}
 }
 
-// finish signs the response if there is a key, adds FINGERPRINT if the client
+// finish signs the response if it is for somebody, adds FINGERPRINT if the client
 // used it (RFC 8489 §6.3.1), and returns it.
-func (r *reply) finish(key []byte, withFingerprint bool) []byte {
-	if key != nil {
-		sum := integrity(key, r.b)
+func (r *reply) finish(who *auth.Identity, s signing, withFingerprint bool) []byte {
+	switch {
+	case who == nil:
+	case s.sha256:
+		sum := integritySHA256(who.KeyOf(s.algorithm()), r.b)
+		copy(r.add(stun.AttrMessageIntegritySHA256, sha256.Size), sum[:])
+	default:
+		sum := integrity(who.KeyOf(s.algorithm()), r.b)
 		copy(r.add(stun.AttrMessageIntegrity, sha1.Size), sum[:])
 	}
 	r.seal(0)

@@ -65,6 +65,8 @@ type Request struct {
 	Channel uint16
 	// Fingerprint says that the client used FINGERPRINT; so does the answer.
 	Fingerprint bool
+
+	signing signing // of the answer
 }
 
 // Port says which relayed ports will do; the zero Port takes any.
