@@ -80,6 +80,7 @@ func (l *loader) settings() *settings {
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
+		Algorithms:  passwordAlgorithms(c.Credentials.PasswordAlgorithms),
 		Policy:      l.policy(),
 		Limits: limitSettings{
 			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,

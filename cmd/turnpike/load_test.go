@@ -56,6 +56,7 @@ credentials:
   issue_with: k2
   shared_secrets: [{id: s1, tenant: t1, role: guest, secret_file: s1.secret}, {id: s2, secret: INLINE2}]
   nonce_key_file: nonce.key
+  password_algorithms: [sha256, md5]
 roles:
   - id: guest
     allocations: 21
@@ -137,7 +138,7 @@ func unusualWant(t *testing.T) *settings {
 		Plane: planeSettings{Kind: "std", Workers: 3, Coalesce: 400 * time.Microsecond, NoGSO: true, NoGRO: true,
 			ListenerBuffer: 70001, RelayBuffer: 70002},
 		MinTLS:   tls.VersionTLS13,
-		NonceKey: []byte(nonce),
+		NonceKey: []byte(nonce), Algorithms: []auth.Algorithm{auth.SHA256, auth.MD5},
 		Keyring: auth.Options{
 			Keys: []auth.Key{{ID: "k1", Secret: secret(k1Text)}, {ID: "k2", Secret: secret(inline1)}}, Issue: "k2",
 			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text)}, {ID: "s2", Role: "default", Secret: secret(inline2)}},

@@ -42,7 +42,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	if p.keyring, err = auth.NewKeyring(s.Keyring); err != nil {
 		return nil, err
 	}
-	verifier, err := auth.NewVerifier(p.keyring, s.Realm)
+	verifier, err := auth.NewVerifier(p.keyring, s.Realm, s.Algorithms...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -179,6 +180,30 @@ func TestWarnings(t *testing.T) {
 	}
 	if len(c.Operator.Listen) != 3 {
 		t.Error("a warning changed the configuration")
+	}
+}
+
+// TestPasswordAlgorithmsWarn of what they cost, in the figures that the gate has:
+// 88 bytes for 28, of the realm turnpike.
+func TestPasswordAlgorithmsWarn(t *testing.T) {
+	const longer = "has sha256, so that answers to forged requests are %s times as long as those; keep [md5], unless there are clients of RFC 8489"
+	const older = "is without md5, so that clients older than RFC 8489 are refused, browsers among them; give [sha256, md5] to serve both"
+	for list, want := range map[string][]string{
+		"[md5]": nil, "[sha256, md5]": {fmt.Sprintf(longer, "3.1")}, "[md5, sha256]": {fmt.Sprintf(longer, "3.1")},
+		"[sha256]": {older, fmt.Sprintf(longer, "3.0")},
+	} {
+		b := newBed(t)
+		_, warnings, err := b.load("version: 1\ncredentials: {password_algorithms: " + list + ", shared_secrets: [{id: app, secret: " + key + "}]}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range warnings {
+			got = append(got, strings.TrimPrefix(w.String(), b.dir+"/t.yaml:2:15: credentials.password_algorithms: "))
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got  %q\nwant %q", list, got, want)
+		}
 	}
 }
 

@@ -161,6 +161,10 @@ type Credentials struct {
 	// A file of 32 bytes or more that signs nonces; nodes behind one address
 	// share it. Empty: random at every start.
 	NonceKeyFile string `yaml:"nonce_key_file" default:"" unit:"path" apply:"live"`
+	// How clients make the key of their messages, the better first. More than
+	// md5 offers them the choice of RFC 8489; answers to unknown clients are then
+	// more than 2.4 times their request.
+	PasswordAlgorithms []PasswordAlgorithm `yaml:"password_algorithms" default:"[md5]" enum:"md5,sha256" unit:"md5, sha256" apply:"restart"`
 
 	// NonceKey is what NonceKeyFile holds, as it stands; none if that is empty.
 	NonceKey Secret `yaml:"-"`
