@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/pion/stun/v3"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,7 +16,7 @@ import (
 func scriptBidDown(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, !neg && len(args) == 1, "biddown CLIENT")
 	c := scriptBedOf(ts).clients[args[0]]
-	if r, err := c.Refresh(600e9); err != nil || !r.OK() || !r.Signed || len(c.Algorithms) != 8 {
+	if r, err := c.Refresh(10 * time.Minute); err != nil || !r.OK() || !r.Signed || len(c.Algorithms) != 8 {
 		ts.Fatalf("before: %s %v, offered %x", r, err, c.Algorithms)
 	}
 	one := func(b ...byte) stun.Setter { return relaytest.Attr{Type: stun.AttrPasswordAlgorithm, Value: b} }

@@ -19,6 +19,9 @@ func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
 	if code == 0 {
 		w.success(r.Method, r.Client.Addr, a)
 	}
+	if code == codeTryAlternate {
+		w.alternate(a.Alternate, r.Transport)
+	}
 	g.counts.replied(r.Method, code)
 	return w.finish(r.Identity, r.signing, r.Fingerprint)
 }
@@ -37,5 +40,18 @@ func (r *reply) success(m Method, client netip.AddrPort, a Answer) {
 	}
 	if m == Allocate {
 		r.address(stun.AttrXORMappedAddress, client)
+	}
+}
+
+// alternate adds what a 300 has (RFC 8489 §10): the address of the client's own
+// family first.
+func (r *reply) alternate(a Alternate, over Transport) {
+	for _, server := range []netip.AddrPort{a.Server, a.Other} {
+		if server.IsValid() {
+			putAddress(r.add(stun.AttrAlternateServer, addressSize(server)), server)
+		}
+	}
+	if over == TLS && a.Domain != "" {
+		copy(r.add(stun.AttrAlternateDomain, len(a.Domain)), a.Domain)
 	}
 }

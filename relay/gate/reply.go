@@ -36,10 +36,10 @@ func begin(out []byte, m Method, code int, tx *[12]byte) reply {
 	return r
 }
 
-// zeros is the room of a value and its padding, at most a realm's. Padding is
+// zeros is the room of a value and its padding, at most a domain's. Padding is
 // written, never left: what was in the buffer is nobody's business
 // (CVE-2020-4067).
-var zeros [(maxOurRealm + 3) &^ 3]byte
+var zeros [(MaxDomain + 3) &^ 3]byte
 
 // add appends an attribute of n zero bytes and returns them, to be filled.
 func (r *reply) add(typ stun.AttrType, n int) []byte {
@@ -51,7 +51,7 @@ func (r *reply) add(typ stun.AttrType, n int) []byte {
 }
 
 func (r *reply) address(typ stun.AttrType, a netip.AddrPort) {
-	putXOR(r.add(typ, xorSize(a)), a, &r.tx)
+	putXOR(r.add(typ, addressSize(a)), a, &r.tx)
 }
 
 func (r *reply) uint32(typ stun.AttrType, v uint32) {

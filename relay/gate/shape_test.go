@@ -257,7 +257,7 @@ func TestRFC5769(t *testing.T) {
 		if !ok || a.String() != want {
 			t.Errorf("§2.2, §2.3: %v %v, want %s", a, ok, want)
 		}
-		back := make([]byte, xorSize(a))
+		back := make([]byte, addressSize(a))
 		if putXOR(back, a, &testTx); !bytes.Equal(back, []byte(value)) {
 			t.Errorf("%s: %x", want, back)
 		}
