@@ -41,7 +41,7 @@ func (d *Redirect) check(listen []Listener, pools []Pool) error {
 		}
 	}
 	if i := d.Loop(listen, pools); i >= 0 {
-		faults = append(faults, fmt.Errorf("relay: Redirect has %s among its servers, which is this one: clients would be sent in a circle", d.Servers[i]))
+		faults = append(faults, fmt.Errorf("relay: Redirect has %s among its servers, which is this one, so that clients would be sent in a circle: take it out", d.Servers[i]))
 	}
 	return errors.Join(faults...)
 }

@@ -81,6 +81,7 @@ policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [10.3.4.0/24]}
 limits: {tenant_allocations: 41, permissions: 42, channels: 43, challenges_per_second: 44, challenges_burst: 45, network_challenges_per_second: 46, network_challenges_burst: 47,
   all_challenges_per_second: 48, all_challenges_burst: 49, failures_per_second: 50, failures_burst: 52, new_peers_per_second: 53, new_peers_burst: 54}
 compatibility: {rfc5766_channels: true}
+redirect: {when: [draining, full, always], servers: ["198.51.100.7:4006"], domain: other.example.org}
 drain: {timeout: 51s}
 log: {level: warn, format: text}
 `
@@ -148,6 +149,7 @@ func unusualWant(t *testing.T) *settings {
 		Policy: policySettings{Mode: netpolicy.AllowList, Allow: []netip.Prefix{prefix("10.3.0.0/16")}, Deny: []netip.Prefix{prefix("10.3.4.0/24")}},
 		Limits: limitSettings{TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true,
 			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52), NewPeers: perSecond(53, 54)},
+		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
 			Listen: []endpoint{{network: "tcp4", address: "127.0.0.1:4004"}, {network: "unix", address: "/run/issuer.sock"}},
 			Keys:   []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second}},
@@ -179,7 +181,8 @@ func TestEveryKeyArrives(t *testing.T) {
 	o.Streams.TLS = nil
 	want := unusualWant(t)
 	wantOptions := relay.Options{Listen: want.Listen, Streams: want.Streams, Realm: "other", NonceKey: []byte(nonce),
-		TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true, NewPeers: perSecond(53, 54), DefaultFamily: gate.KeepFamily}
+		TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true, NewPeers: perSecond(53, 54), DefaultFamily: gate.KeepFamily,
+		Redirect: want.Redirect}
 	if !reflect.DeepEqual(o, wantOptions) {
 		t.Errorf("the relay gets\n%+v, want\n%+v", o, wantOptions)
 	}

@@ -31,6 +31,7 @@ type settings struct {
 	Keyring    auth.Options
 	Algorithms []auth.Algorithm // of passwords; MD5 alone if there are none
 	Policy     policySettings
+	Redirect   relay.Redirect
 	Limits     limitSettings
 
 	Issuer   issuerSettings

@@ -77,6 +77,7 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 		Listen: s.Listen, Streams: s.Streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
 		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
 		OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family, NewPeers: s.Limits.NewPeers,
+		Redirect: s.Redirect,
 	}
 	if s.Certificate != nil {
 		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)

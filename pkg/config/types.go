@@ -53,6 +53,8 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// For clients of older standards.
 	Compatibility Compatibility `yaml:"compatibility"`
+	// Where clients are sent instead.
+	Redirect Redirect `yaml:"redirect"`
 	// How the server ends.
 	Drain Drain `yaml:"drain"`
 	// What is logged.
@@ -311,6 +313,20 @@ type Compatibility struct {
 	// Whether channel numbers up to 0x7FFF may be bound, as RFC 5766 had them,
 	// and not only up to 0x4FFF.
 	RFC5766Channels bool `yaml:"rfc5766_channels" default:"false" unit:"true or false" apply:"restart"`
+}
+
+// Redirect is where clients are sent instead: they are answered 300 with
+// ALTERNATE-SERVER (RFC 8489 §10), once they have authenticated.
+type Redirect struct {
+	// Who is sent: draining is whom a draining server refuses, full whom it has no
+	// port for, always everybody. Nobody if empty.
+	When []Occasion `yaml:"when" default:"[]" enum:"draining,full,always" unit:"draining, full, always" apply:"restart"`
+	// The other servers, which take the same credentials. A client is told one of
+	// the family it came by, and is not sent where there is none.
+	Servers []netip.AddrPort `yaml:"servers" default:"[]" unit:"IP:PORT" apply:"restart"`
+	// Whom their certificates name, for clients over TLS; empty: the name that
+	// these clients know.
+	Domain string `yaml:"domain" default:"" unit:"host" apply:"restart"`
 }
 
 // Drain is how the server ends.

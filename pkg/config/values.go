@@ -31,6 +31,16 @@ const (
 	AllowList Mode = "allowlist"
 )
 
+// Occasion is when clients are sent to another server.
+type Occasion string
+
+// The occasions.
+const (
+	Draining Occasion = "draining"
+	Full     Occasion = "full"
+	Always   Occasion = "always"
+)
+
 // PasswordAlgorithm is how clients make the key of their messages.
 type PasswordAlgorithm string
 
