@@ -45,6 +45,10 @@
 //
 // # Algorithms
 //
+// A [Verifier] accepts MD5, SHA-256 or both for the key of a client's messages
+// (RFC 8489 §18.5.1). The password is at hand, so both keys can be made of it;
+// whoever begins with one may go on with the other.
+//
 // MD5 and SHA-1 are the protocol's (RFC 8489 §9.2.2, and the REST convention),
 // used as key derivation and in HMAC where no practical forgery is known. What
 // an attacker can do is guess a weak secret offline from a single credential,

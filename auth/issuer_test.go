@@ -44,8 +44,12 @@ func TestKnownAnswers(t *testing.T) {
 		string(got[:4]) != "\x84\x93\xfb\xc5" {
 		t.Errorf("key %x", got[:])
 	}
-	if got, _ := s.ask(name, "example.org", func([]byte) bool { return true }); got != DeriveKey(name, "example.org", want) {
+	yes := func([]byte) bool { return true }
+	if got, _ := s.ask(name, "example.org", MD5, yes); LongTermKey(got[:16]) != DeriveKey(name, "example.org", want) {
 		t.Error("the pooled derivation differs from DeriveKey")
+	}
+	if got, _ := s.ask(name, "example.org", SHA256, yes); got != DeriveSHA256Key(name, "example.org", want) {
+		t.Error("the pooled derivation differs from DeriveSHA256Key")
 	}
 }
 

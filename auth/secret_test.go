@@ -35,9 +35,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		unexported Secret
 	}
 	n := nest{s, s}
-	key := LongTermKey([]byte(text[:16]))
+	key, long := LongTermKey([]byte(text[:16])), SHA256Key([]byte(text))
 	c := Credential{ID: "id", Username: "name", Password: text}
-	values := []any{s, &s, n, &n, []Secret{s}, map[string]Secret{"k": s}, Key{"id", s}, Shared{Secret: s}, Options{Keys: []Key{{"id", s}}}, key, &key, Identity{Key: key}, c, &c, []Credential{c}}
+	values := []any{s, &s, n, &n, []Secret{s}, map[string]Secret{"k": s}, Key{"id", s}, Shared{Secret: s}, Options{Keys: []Key{{"id", s}}}, key, &key, Identity{Key: key}, long, &long, Identity{SHA256Key: long}, c, &c, []Credential{c}}
 	var out bytes.Buffer
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%08b", "%c", "%t", "%U"} {
@@ -48,7 +48,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 			slog.New(h).Info("m", "v", v)
 		}
 	}
-	for _, v := range []any{s, &s, n, map[string]Secret{"k": s}, key, Identity{Key: key}, c, &c, []Credential{c}} {
+	for _, v := range []any{s, &s, n, map[string]Secret{"k": s}, key, Identity{Key: key}, long, Identity{SHA256Key: long}, c, &c, []Credential{c}} {
 		b, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)

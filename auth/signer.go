@@ -4,31 +4,11 @@ import (
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"hash"
-	"io"
 	"sync"
 )
-
-// LongTermKey is the key of the long-term credential mechanism (RFC 8489
-// §9.2.2) under which a client's MESSAGE-INTEGRITY is made. It prints as
-// "[redacted]".
-type LongTermKey [md5.Size]byte
-
-// Format implements [fmt.Formatter] for every verb and flag.
-func (LongTermKey) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
-
-// MarshalText implements [encoding.TextMarshaler], and with it JSON and slog.
-func (LongTermKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// DeriveKey is MD5(username ":" realm ":" password): RFC 8489 §9.2.2.
-func DeriveKey(username, realm, password string) LongTermKey {
-	b := make([]byte, 0, 256)
-	b = append(append(b, username...), ':')
-	b = append(append(b, realm...), ':')
-	return md5.Sum(append(b, password...))
-}
 
 // passwordLen is the length of the padded base64 of an HMAC-SHA1.
 const passwordLen = 28
@@ -48,7 +28,7 @@ type signer struct {
 type hasher struct {
 	mac hash.Hash
 	sum [sha1.Size]byte
-	key LongTermKey
+	key [sha256.Size]byte // of either algorithm
 	buf [MaxUsername + 1 + maxRealm + 1 + passwordLen]byte
 }
 
@@ -80,14 +60,21 @@ func (s *signer) password(username string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// ask derives the username's key, DeriveKey(username, realm, password), and asks
-// signed about it, without any allocation. The caller has capped the username
-// at MaxUsername bytes and the realm at maxRealm.
-func (s *signer) ask(username, realm string, signed func(key []byte) bool) (LongTermKey, bool) {
+// ask derives the username's key, as DeriveKey or DeriveSHA256Key does, and asks
+// signed about it, without any allocation. The key is the first bytes of what it
+// returns. The caller has capped the username at MaxUsername bytes and the realm
+// at maxRealm.
+func (s *signer) ask(username, realm string, as Algorithm, signed func(key []byte) bool) ([sha256.Size]byte, bool) {
 	h := s.pool.Get().(*hasher)
 	defer s.pool.Put(h)
-	b := append(h.buf[:0], username...)
-	b = append(append(append(b, ':'), realm...), ':')
-	h.key = md5.Sum(base64.StdEncoding.AppendEncode(b, h.sumOf(b[:len(username)])))
-	return h.key, signed(h.key[:])
+	b := appendCredential(h.buf[:0], username, realm, "")
+	b = base64.StdEncoding.AppendEncode(b, h.sumOf(b[:len(username)]))
+	size := md5.Size
+	if as == SHA256 {
+		h.key, size = sha256.Sum256(b), sha256.Size
+	} else {
+		sum := md5.Sum(b)
+		copy(h.key[:], sum[:])
+	}
+	return h.key, signed(h.key[:size])
 }

@@ -1,7 +1,11 @@
 package auth
 
 import (
+	"crypto/md5"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,30 +56,67 @@ type Identity struct {
 	CredentialID string // empty if minted by an application
 	KeyID        string // the issuer key or shared secret that fits
 	Expires      time.Time
-	Key          LongTermKey // signs the session's messages, also after Expires
+	// What signs the session's messages, also after Expires. A key that the
+	// verifier does not accept is zero.
+	Key       LongTermKey
+	SHA256Key SHA256Key
+}
+
+// KeyOf is the key of an algorithm; nil if there is none.
+func (id *Identity) KeyOf(a Algorithm) []byte {
+	switch {
+	case a == MD5 && id.Key != LongTermKey{}:
+		return id.Key[:]
+	case a == SHA256 && id.SHA256Key != SHA256Key{}:
+		return id.SHA256Key[:]
+	}
+	return nil
+}
+
+func (id *Identity) setKey(a Algorithm, key [sha256.Size]byte) {
+	if a == SHA256 {
+		id.SHA256Key = key
+	} else {
+		id.Key = LongTermKey(key[:md5.Size])
+	}
 }
 
 // Verifier checks credentials. It never changes and may be used from any
 // number of goroutines.
 type Verifier struct {
-	ring  *Keyring
-	realm string
+	ring       *Keyring
+	realm      string
+	algorithms []Algorithm
 }
 
 // NewVerifier makes a verifier for the realm, which is part of every key:
 // 1 to 127 bytes of UTF-8 without control characters, quotes or backslashes
-// (RFC 8489 §14.9 takes it from RFC 3261's quoted string).
-func NewVerifier(k *Keyring, realm string) (*Verifier, error) {
+// (RFC 8489 §14.9 takes it from RFC 3261's quoted string). The algorithms are
+// those that it accepts, MD5 alone if there are none.
+func NewVerifier(k *Keyring, realm string, algorithms ...Algorithm) (*Verifier, error) {
 	if k == nil {
 		return nil, errors.New("auth: verifier: no keyring")
 	}
 	if realm == "" || len(realm) > maxRealm || !cleanText(realm) || strings.ContainsAny(realm, `"\`) {
 		return nil, errors.New("auth: verifier: the realm must be 1 to 127 bytes without control characters, quotes or backslashes; use the domain name, such as example.org")
 	}
-	return &Verifier{ring: k, realm: realm}, nil
+	if len(algorithms) == 0 {
+		algorithms = []Algorithm{MD5}
+	}
+	for i, a := range algorithms {
+		if a != MD5 && a != SHA256 || slices.Contains(algorithms[:i], a) {
+			return nil, fmt.Errorf("auth: verifier: the algorithm %d is not known or there twice; give MD5, SHA256 or both", a)
+		}
+	}
+	return &Verifier{ring: k, realm: realm, algorithms: slices.Clone(algorithms)}, nil
 }
 
-// Verify finds out who signed. signed checks the message's MESSAGE-INTEGRITY
+// Algorithms are those that the verifier accepts, in the order in which they
+// were given to it.
+func (v *Verifier) Algorithms() []Algorithm { return slices.Clone(v.algorithms) }
+
+// Verify finds out who signed under a key of the algorithm; of one that is not
+// accepted no key is made. signed checks the message's MESSAGE-INTEGRITY
 // under a key; it is asked for each key that could have made it. key is valid
 // during the call only.
 //
@@ -83,7 +124,10 @@ func NewVerifier(k *Keyring, realm string) (*Verifier, error) {
 // comment. Expired, FarFuture and UnknownRole are reported only where the
 // signature fits: anybody can write a date, and it should not look like a
 // client whose clock or credential is late. Verify allocates nothing.
-func (v *Verifier) Verify(username string, now time.Time, signed func(key []byte) bool) (Identity, Outcome) {
+func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed func(key []byte) bool) (Identity, Outcome) {
+	if !slices.Contains(v.algorithms, as) {
+		return Identity{}, WrongSignature
+	}
 	name, err := ParseUsername(username)
 	signers, outcome := v.candidates(name, err)
 	text := username
@@ -91,7 +135,7 @@ func (v *Verifier) Verify(username string, now time.Time, signed func(key []byte
 		text = text[:MaxUsername] // refused; the work is done all the same
 	}
 	for _, s := range signers {
-		key, fits := s.ask(text, v.realm, signed)
+		key, fits := s.ask(text, v.realm, as, signed)
 		if !fits || outcome != WrongSignature {
 			continue
 		}
@@ -101,14 +145,28 @@ func (v *Verifier) Verify(username string, now time.Time, signed func(key []byte
 		}
 		// Not returned at once: the remaining keys' work is still to be done.
 		if outcome = judge(name, role, now); outcome == OK {
-			return Identity{
+			id := Identity{
 				Username: username, User: name.User, Tenant: s.tenant, Role: role,
 				CredentialID: name.CredentialID, KeyID: s.id,
-				Expires: time.Unix(name.Expires, 0).UTC(), Key: key,
-			}, OK
+				Expires: time.Unix(name.Expires, 0).UTC(),
+			}
+			id.setKey(as, key)
+			v.addKeys(&id, s, as)
+			return id, OK
 		}
 	}
 	return Identity{}, outcome
+}
+
+// addKeys adds the keys of the other algorithms, with which the client may go on
+// as well as with that which it began with.
+func (v *Verifier) addKeys(id *Identity, s *signer, has Algorithm) {
+	for _, a := range v.algorithms {
+		if a != has {
+			key, _ := s.ask(id.Username, v.realm, a, func([]byte) bool { return true })
+			id.setKey(a, key)
+		}
+	}
 }
 
 // candidates are the keys to ask and the outcome if none of them fits. Where

@@ -12,9 +12,9 @@ import (
 
 const realm = "example.org"
 
-func mustVerifier(t testing.TB, o Options) *Verifier {
+func mustVerifier(t testing.TB, o Options, as ...Algorithm) *Verifier {
 	t.Helper()
-	v, err := NewVerifier(mustKeyring(t, o), realm)
+	v, err := NewVerifier(mustKeyring(t, o), realm, as...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestVerifyIssued(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := clientOf(c.Username, c.Password)
-	id, got := mustVerifier(t, o).Verify(c.Username, now, m.signed)
+	id, got := mustVerifier(t, o).Verify(c.Username, now, MD5, m.signed)
 	if got != OK || m.asked != 1 {
 		t.Fatalf("%v after %d keys", got, m.asked)
 	}
@@ -71,7 +71,7 @@ func TestVerifyShared(t *testing.T) {
 		{"bob:" + at(time.Minute), sharedB, "bob", "cloud", "small", "talk", 2},
 	} {
 		m := clientOf(c.name, password(c.secret, c.name))
-		id, got := v.Verify(c.name, now, m.signed)
+		id, got := v.Verify(c.name, now, MD5, m.signed)
 		if got != OK || m.asked != c.asked {
 			t.Errorf("%q: %v after %d keys, want ok after %d", c.name, got, m.asked, c.asked)
 			continue
@@ -117,7 +117,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"tilde without claims":               {at(time.Hour) + ":~alice", sharedA, BadUsername, 2},
 	} {
 		m := clientOf(c.name, password(c.secret, c.name))
-		id, got := mustVerifier(t, valid(t)).Verify(c.name, now, m.signed)
+		id, got := mustVerifier(t, valid(t)).Verify(c.name, now, MD5, m.signed)
 		if got != c.want || id != (Identity{}) {
 			t.Errorf("%s: %v, want %v", why, got, c.want)
 		}
@@ -136,7 +136,7 @@ func TestVerifyBoundaries(t *testing.T) {
 		want  Outcome
 	}{{-time.Second, Expired}, {0, OK}, {48*time.Hour + ClockSkew, OK}, {48*time.Hour + ClockSkew + time.Second, FarFuture}} {
 		name := at(c.after) + ":alice"
-		if _, got := v.Verify(name, now, clientOf(name, password(sharedA, name)).signed); got != c.want {
+		if _, got := v.Verify(name, now, MD5, clientOf(name, password(sharedA, name)).signed); got != c.want {
 			t.Errorf("expiry in %v: %v, want %v", c.after, got, c.want)
 		}
 	}
@@ -158,7 +158,7 @@ func TestVerifyTampered(t *testing.T) {
 		strings.Replace(c.Username, "~k2", "~k1", 1),
 		c.Username + "x",
 	} {
-		if _, got := v.Verify(name, now, clientOf(name, c.Password).signed); got != WrongSignature {
+		if _, got := v.Verify(name, now, MD5, clientOf(name, c.Password).signed); got != WrongSignature {
 			t.Errorf("%q: %v", name, got)
 		}
 	}
@@ -178,7 +178,7 @@ func TestVerifyDecoyIsNoKey(t *testing.T) {
 	} {
 		m := clientOf(name, password("decoy", name))
 		fits := false
-		id, got := v.Verify(name, now, func(key []byte) bool { fits = m.signed(key); return fits })
+		id, got := v.Verify(name, now, MD5, func(key []byte) bool { fits = m.signed(key); return fits })
 		if !fits || m.asked != 1 {
 			t.Errorf("%q: the decoy was not asked once", name)
 		}
@@ -197,7 +197,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify := func(o Options) Outcome {
-		_, got := mustVerifier(t, o).Verify(c.Username, now, clientOf(c.Username, c.Password).signed)
+		_, got := mustVerifier(t, o).Verify(c.Username, now, MD5, clientOf(c.Username, c.Password).signed)
 		return got
 	}
 	o.Keys, o.Issue = append(o.Keys, Key{"new", mustKey(t, keyB)}), "new"
@@ -238,7 +238,7 @@ func TestVerifyLongest(t *testing.T) {
 	}
 	name := at(time.Hour) + ":" + strings.Repeat("u", MaxUser)
 	want := DeriveKey(name, long, password(sharedA, name))
-	if _, got := v.Verify(name, now, func(key []byte) bool { return bytes.Equal(key, want[:]) }); got != OK {
+	if _, got := v.Verify(name, now, MD5, func(key []byte) bool { return bytes.Equal(key, want[:]) }); got != OK {
 		t.Errorf("got %v", got)
 	}
 }
@@ -267,7 +267,7 @@ func TestVerifyConcurrently(t *testing.T) {
 			worst := OK
 			for range 500 {
 				// Role small allows an hour, so this is in time.
-				if _, got := v.Verify(name, now, func(k []byte) bool { return bytes.Equal(k, key[:]) }); got != OK {
+				if _, got := v.Verify(name, now, MD5, func(k []byte) bool { return bytes.Equal(k, key[:]) }); got != OK {
 					worst = got
 				}
 			}
@@ -306,13 +306,13 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(c.what, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				v.Verify(c.name, now, func(k []byte) bool { return hmac.Equal(integrity(k, message), want) })
+				v.Verify(c.name, now, MD5, func(k []byte) bool { return hmac.Equal(integrity(k, message), want) })
 			}
 		})
 		b.Run(c.what+"/without-integrity", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				v.Verify(c.name, now, func(k []byte) bool { return bytes.Equal(k, key[:]) })
+				v.Verify(c.name, now, MD5, func(k []byte) bool { return bytes.Equal(k, key[:]) })
 			}
 		})
 	}

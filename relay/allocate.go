@@ -63,10 +63,11 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 		}
 		x.reservation.Release(now)
 		s.drop(x)
+		refusal := s.refusal(r, code)
 		if !x.counted { // that is counted already
-			s.counts.allocated(code)
+			s.counts.allocated(refusal.Code)
 		}
-		s.answer(r, gate.Answer{Code: code})
+		s.answer(r, refusal)
 		return
 	}
 	x.reservation.Confirm()

@@ -34,14 +34,18 @@ func (s *Server) control(over gate.Transport) dataplane.Control {
 func (s *Server) forward(r *gate.Request, now time.Time) {
 	x := s.sessions.get(r.Client)
 	if r.Method == gate.Allocate {
+		if s.redirects(r) {
+			return
+		}
 		if x = s.newSession(r, now); !s.sessions.add(x) {
 			s.counts.raced.Add(1) // another worker was quicker with the same five-tuple
 			return
 		}
 		if s.draining.Load() { // asked when Drain counts the session
 			s.drop(x)
-			s.counts.allocated(codeForbidden)
-			s.answer(r, gate.Answer{Code: codeForbidden})
+			refusal := s.refusal(r, codeForbidden)
+			s.counts.allocated(refusal.Code)
+			s.answer(r, refusal)
 			return
 		}
 	}
@@ -129,6 +133,7 @@ func await(served <-chan struct{}) {
 
 // STUN error codes that are decided here (RFC 8656 §19).
 const (
+	codeTryAlternate         = 300
 	codeBadRequest           = 400
 	codeForbidden            = 403
 	codeAllocationMismatch   = 437

@@ -23,6 +23,12 @@
 // they are taken from each connection at a pace, as is refused data, and
 // everything from a connection without a session.
 //
+// # Who is sent away
+//
+// An Allocate that is refused while draining (403) or for want of a port (508), or
+// every one, is answered 300 where Options.Redirect says so: after the gate has
+// authenticated it, signed, and before anything is held for it.
+//
 // # How a session ends
 //
 // Always by us. First no datagram passes any more (its deadline is moved into

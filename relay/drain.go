@@ -2,9 +2,10 @@ package relay
 
 import "context"
 
-// Drain makes the server unready and refuses new allocations with 403, while
-// it goes on serving the running ones. It returns when there are none any more,
-// or with the number of those left when ctx ends. There is no way back.
+// Drain makes the server unready and refuses new allocations with 403 (or sends
+// them away, see Redirect), while it goes on serving the running ones. It returns
+// when there are none any more, or with the number of those left when ctx ends.
+// There is no way back.
 func (s *Server) Drain(ctx context.Context) (left int) {
 	s.draining.Store(true)
 	for {

@@ -82,6 +82,9 @@ type Options struct {
 	// DefaultFamily is the family of relayed addresses for clients that ask for
 	// none, see gate.Options.
 	DefaultFamily gate.Family
+	// Redirect is where clients are sent instead, and when; the zero Redirect
+	// never sends any.
+	Redirect Redirect
 	// Engines is the number of pion instances; one a core, four at most, if 0.
 	Engines int
 	// Ended is told of each session that has ended, one at a time and on a
@@ -179,6 +182,9 @@ func (o *Options) complete() error {
 			faults = append(faults, err)
 		}
 		need(!l.TLS || o.Streams.TLS != nil, fmt.Sprintf("Listen has %s with TLS and there is no certificate: set Streams.TLS", l.Addr))
+	}
+	if err := o.Redirect.check(o.Listen, o.Relays); err != nil {
+		faults = append(faults, err)
 	}
 	need(o.Plane != nil, "no data plane: set Plane")
 	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")

@@ -15,7 +15,7 @@ import (
 // rest.
 type counts struct {
 	live       [gate.NumTransports][2]atomic.Int64 // by transport and family
-	allocation struct{ ok, quota, capacity, draining, socket, other atomic.Uint64 }
+	allocation struct{ ok, quota, capacity, draining, redirected, socket, other atomic.Uint64 }
 	quota      [ratelimit.NumRefusals]atomic.Uint64
 	queueFull  atomic.Uint64
 	busy       atomic.Uint64
@@ -32,6 +32,8 @@ func (c *counts) allocated(code int) {
 		c.allocation.ok.Add(1)
 	case codeQuotaReached:
 		c.allocation.quota.Add(1)
+	case codeTryAlternate:
+		c.allocation.redirected.Add(1)
 	case codeForbidden:
 		c.allocation.draining.Add(1)
 	case codeInsufficientCapacity:
@@ -47,7 +49,7 @@ type Stats struct {
 	// address.
 	Allocations map[[2]string]int
 	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
-	// port is free), "draining" (403), "token" (508: RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this host gave no socket, often for want of
+	// port is free), "draining" (403), "redirected" (300), "token" (508: RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this host gave no socket, often for want of
 	// file descriptors), "other".
 	AllocationsTotal map[string]uint64
 	// QuotaRefused by the limit that refused an allocation.
@@ -84,8 +86,8 @@ func (s *Server) Stats() Stats {
 		AllocationsTotal: map[string]uint64{
 			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
 			"capacity": c.allocation.capacity.Load(), "draining": c.allocation.draining.Load(), "token": s.ports.reserved.refused.Load(),
-			"socket": c.allocation.socket.Load(),
-			"other":  c.allocation.other.Load(),
+			"redirected": c.allocation.redirected.Load(), "socket": c.allocation.socket.Load(),
+			"other": c.allocation.other.Load(),
 		},
 		Dropped: map[string]uint64{
 			"queue_full": c.queueFull.Load(), "session_busy": c.busy.Load(),

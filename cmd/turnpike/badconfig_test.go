@@ -91,6 +91,9 @@ turnpike.yaml:3:3: policy.deny: is a YAML alias; write out what it stands for`},
 	{name: "link-local listener", file: "listen: [{address: \"[fe80::1%eth0]:3478\"}]\n",
 		want: `turnpike.yaml:1:20: listen[0].address: is "[fe80::1%eth0]:3478", a link-local address; give an address that others can reach`},
 
+	{name: "sent in a circle", file: "redirect: {when: [draining], servers: [\"198.51.100.1:3478\", \"127.0.0.1:LISTEN\"]}\n",
+		want: `turnpike.yaml:1:61: redirect.servers[1]: is 127.0.0.1:LISTEN, which this server listens on, so that clients would be sent in a circle; name another server, or take it out`},
+
 	{name: "no credentials", file: "credentials: {}\n",
 		want: `turnpike.yaml:1:1: credentials: has neither an issuer key nor a shared secret, so that nobody could authenticate; give one of issuer_keys or shared_secrets`},
 	{name: "missing secret file", file: "credentials:\n  shared_secrets:\n    - {id: app, secret_file: nowhere/app.secret}\n",

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"turnpike/auth"
@@ -80,6 +81,7 @@ func (l *loader) settings() *settings {
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
+		Algorithms:  passwordAlgorithms(c.Credentials.PasswordAlgorithms),
 		Policy:      l.policy(),
 		Limits: limitSettings{
 			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
@@ -99,6 +101,7 @@ func (l *loader) settings() *settings {
 		s.MinTLS = tls.VersionTLS13
 	}
 	s.Issuer = l.issuer(s)
+	s.Redirect = l.redirect(s)
 	l.ring(s)
 	return s
 }
@@ -236,6 +239,21 @@ func (l *loader) issuer(s *settings) issuerSettings {
 		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL})
 	}
 	return o
+}
+
+// redirect sees that no server is this one, as far as its addresses are known.
+func (l *loader) redirect(s *settings) relay.Redirect {
+	c := l.c.Redirect
+	d := relay.Redirect{
+		Servers: c.Servers, Domain: c.Domain,
+		Draining: slices.Contains(c.When, config.Draining), Full: slices.Contains(c.When, config.Full),
+		Always: slices.Contains(c.When, config.Always),
+	}
+	if i := d.Loop(s.Listen, s.assumed()); i >= 0 {
+		l.fault(fmt.Sprintf("redirect.servers[%d]", i), "name another server, or take it out",
+			"is %s, which this server listens on, so that clients would be sent in a circle", d.Servers[i])
+	}
+	return d
 }
 
 func endpoints(list []config.Endpoint) (all []endpoint) {

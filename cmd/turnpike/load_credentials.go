@@ -37,6 +37,17 @@ func (l *loader) keyring() auth.Options {
 	return o
 }
 
+func passwordAlgorithms(list []config.PasswordAlgorithm) (all []auth.Algorithm) {
+	for _, a := range list {
+		if a == config.SHA256 {
+			all = append(all, auth.SHA256)
+		} else {
+			all = append(all, auth.MD5)
+		}
+	}
+	return all
+}
+
 // secret parses one and sees that nobody else has it.
 func (l *loader) secret(path string, text config.Secret, file string, parse func(string) (auth.Secret, error)) auth.Secret {
 	at := path + ".secret"

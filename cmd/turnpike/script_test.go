@@ -58,7 +58,7 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 			"start": scriptStart, "signal": scriptSignal, "ended": scriptEnded,
 			"manager": scriptManager, "waitlog": scriptWaitLog, "await": scriptAwait, "presents": scriptPresents,
 			"client": scriptClient, "allocate": scriptAllocate, "refresh": scriptRefresh, "bind": scriptBind, "relay": scriptRelay,
-			"nat": scriptNAT, "proxy": scriptProxy,
+			"nat": scriptNAT, "proxy": scriptProxy, "biddown": scriptBidDown, "redirected": scriptRedirected,
 		},
 	}
 }

@@ -24,9 +24,10 @@ import (
 var scriptTLS = &tls.Config{InsecureSkipVerify: true}
 
 // client opens a client's socket. Its credential is the issuer's answer in a
-// .json file, or signed with a secret that an application has too.
+// .json file, or signed with a secret that an application has too. With sha256 it
+// is a client of RFC 8489.
 func scriptClient(ts *testscript.TestScript, neg bool, args []string) {
-	scriptArgs(ts, !neg && len(args) == 4, "client NAME udp|tcp|tls SERVER FILE")
+	scriptArgs(ts, !neg && (len(args) == 4 || len(args) == 5 && args[4] == "sha256"), "client NAME udp|tcp|tls SERVER FILE [sha256]")
 	name, over, server := args[0], args[1], netip.MustParseAddrPort(args[2])
 	var user relaytest.User
 	if text := ts.ReadFile(args[3]); strings.HasSuffix(args[3], ".json") {
@@ -45,6 +46,7 @@ func scriptClient(ts *testscript.TestScript, neg bool, args []string) {
 	bed.opened = append(bed.opened, conn)
 	bed.clients[name] = relaytest.NewClient(conn, server, user)
 	bed.clients[name].Timeout = patience
+	bed.clients[name].SHA256 = len(args) == 5
 }
 
 func scriptDial(over string, server netip.AddrPort) (net.PacketConn, error) {

@@ -27,10 +27,12 @@ type settings struct {
 	Certificate *certs.Certificate
 	MinTLS      uint16
 
-	NonceKey []byte
-	Keyring  auth.Options
-	Policy   policySettings
-	Limits   limitSettings
+	NonceKey   []byte
+	Keyring    auth.Options
+	Algorithms []auth.Algorithm // of passwords; MD5 alone if there are none
+	Policy     policySettings
+	Redirect   relay.Redirect
+	Limits     limitSettings
 
 	Issuer   issuerSettings
 	Operator []endpoint // health and metrics; none: not served

@@ -42,7 +42,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	if p.keyring, err = auth.NewKeyring(s.Keyring); err != nil {
 		return nil, err
 	}
-	verifier, err := auth.NewVerifier(p.keyring, s.Realm)
+	verifier, err := auth.NewVerifier(p.keyring, s.Realm, s.Algorithms...)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +77,7 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 		Listen: s.Listen, Streams: s.Streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
 		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
 		OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family, NewPeers: s.Limits.NewPeers,
+		Redirect: s.Redirect,
 	}
 	if s.Certificate != nil {
 		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)

@@ -33,6 +33,31 @@ func (l *loader) checkCredentials(c *Config) {
 			"give one of issuer_keys or shared_secrets")
 	}
 	l.checkIssueWith(k)
+	l.checkPasswordAlgorithms(k.PasswordAlgorithms, c.Realm)
+}
+
+// checkPasswordAlgorithms tells what sha256 costs. The password is at hand for
+// every credential, so that it works with each.
+func (l *loader) checkPasswordAlgorithms(list []PasswordAlgorithm, realm string) {
+	const path = "credentials.password_algorithms"
+	checkUnique(l, path, list)
+	switch {
+	case len(list) == 0:
+		l.judge(path, "is empty, so that nobody could authenticate", "give [md5], or [sha256, md5]")
+	case !slices.Contains(list, MD5):
+		l.warn(path, "is without md5, so that clients older than RFC 8489 are refused, browsers among them", "give [sha256, md5] to serve both")
+	}
+	if slices.Contains(list, SHA256) {
+		l.warn(path, fmt.Sprintf("has sha256, so that answers to forged requests are %.1f times as long as those", challengeGain(realm, len(list))),
+			"keep [md5], unless there are clients of RFC 8489")
+	}
+}
+
+// challengeGain is how many times longer than the smallest first request, of 28
+// bytes, the 401 is that offers password algorithms: it has a header,
+// ERROR-CODE, REALM, NONCE (29 bytes with its cookie) and PASSWORD-ALGORITHMS.
+func challengeGain(realm string, algorithms int) float64 {
+	return float64(20+8+4+(len(realm)+3)&^3+4+32+4+4*algorithms) / 28
 }
 
 func (l *loader) checkIssueWith(k *Credentials) {

@@ -208,6 +208,20 @@ t.yaml:2:29: relay.max_port: is a YAML alias; write out what it stands for`},
 	{"UDP among the relay ports of its address", "version: 1\nlisten: [{address: \"192.0.2.1:50000\"}]\nrelay: {addresses: [{bind: 192.0.2.1}]}\n",
 		`t.yaml:2:20: listen[0].address: is 192.0.2.1:50000, and 50000 is among the relay ports 49152 to 65535 of relay.addresses[0]; choose a port outside them, or change relay.min_port or relay.max_port`},
 
+	{"sent nowhere", "version: 1\nredirect: {when: [draining]}\n",
+		`t.yaml:2:12: redirect.when: is given, and there is no server to send clients to; give redirect.servers, or redirect.when: []`},
+	{"never sent", "version: 1\nredirect: {servers: [\"198.51.100.1:3478\"]}\n",
+		`t.yaml:2:12: redirect.servers: is given, and clients are never sent there; give redirect.when, such as [draining]`},
+	{"sent when", "version: 1\nredirect: {when: [drain], servers: [\"198.51.100.1:3478\"]}\n",
+		`t.yaml:2:19: redirect.when[0]: is "drain"; give one of draining, full, always`},
+	{"sent to everywhere", "version: 1\nredirect: {when: [full, full], servers: [\"0.0.0.0:3478\", \"198.51.100.1:3478\", \"198.51.100.1:3478\"], domain: a_b}\n",
+		`t.yaml:2:25: redirect.when[1]: is "full" once more; list it once
+t.yaml:2:42: redirect.servers[0]: is 0.0.0.0:3478, no address of one server; give the address that clients reach it at
+t.yaml:2:79: redirect.servers[2]: is 198.51.100.1:3478, as entry 1 is; list each server once
+t.yaml:2:109: redirect.domain: is "a_b"; give the host name that the certificates of those servers are for`},
+	{"sent to a name", "version: 1\nredirect: {when: [full], servers: [\"turn.example.org:3478\"]}\n",
+		`t.yaml:2:36: redirect.servers[0]: is "turn.example.org:3478", no address with a port; write IP:PORT, such as 0.0.0.0:3478 or "[::]:3478"`},
+
 	{"role twice", "version: 1\nroles:\n  - id: a\n  - id: default\n  - id: a\n",
 		`t.yaml:5:9: roles[2].id: is "a", as roles[0].id is; give each its own id`},
 	{"role without a name", "version: 1\nroles:\n  - idle: 5m\n",
@@ -221,6 +235,12 @@ t.yaml:2:29: relay.max_port: is a YAML alias; write out what it stands for`},
 
 	{"no credentials", "version: 1\ncredentials: {}\n",
 		`t.yaml:2:1: credentials: has neither an issuer key nor a shared secret, so that nobody could authenticate; give one of issuer_keys or shared_secrets`},
+	{"no password algorithm", "version: 1\ncredentials: {password_algorithms: [], shared_secrets: [{id: app, secret: KEY}]}\n",
+		`t.yaml:2:15: credentials.password_algorithms: is empty, so that nobody could authenticate; give [md5], or [sha256, md5]`},
+	{"password algorithm twice", "version: 1\ncredentials: {password_algorithms: [md5, md5], shared_secrets: [{id: app, secret: KEY}]}\n",
+		`t.yaml:2:42: credentials.password_algorithms[1]: is "md5" once more; list it once`},
+	{"unknown password algorithm", "version: 1\ncredentials: {password_algorithms: [sha-256], shared_secrets: [{id: app, secret: KEY}]}\n",
+		`t.yaml:2:37: credentials.password_algorithms[0]: is "sha-256"; give one of md5, sha256; did you mean sha256?`},
 	{"no secret", "version: 1\ncredentials:\n  shared_secrets:\n    - id: app\n",
 		`t.yaml:4:7: credentials.shared_secrets[0]: has no secret; give secret_file, or secret`},
 	{"empty secret", "version: 1\ncredentials: {shared_secrets: [{id: app, secret: \"\"}]}\n",

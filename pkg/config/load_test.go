@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -32,8 +33,9 @@ func TestDefaults(t *testing.T) {
 		Limits: Limits{Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
 			NetworkChallengesPerSecond: 500, NetworkChallengesBurst: 2000, AllChallengesPerSecond: 20000, AllChallengesBurst: 40000,
 			FailuresPerSecond: 1, FailuresBurst: 10},
-		Drain: Drain{Timeout: time.Hour},
-		Log:   Log{Level: "info", Format: "auto"},
+		Redirect: Redirect{When: []Occasion{}, Servers: []netip.AddrPort{}},
+		Drain:    Drain{Timeout: time.Hour},
+		Log:      Log{Level: "info", Format: "auto"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -179,6 +181,53 @@ func TestWarnings(t *testing.T) {
 	}
 	if len(c.Operator.Listen) != 3 {
 		t.Error("a warning changed the configuration")
+	}
+}
+
+// TestPasswordAlgorithmsWarn of what they cost, in the figures that the gate has:
+// 88 bytes for 28, of the realm turnpike.
+func TestPasswordAlgorithmsWarn(t *testing.T) {
+	const longer = "has sha256, so that answers to forged requests are %s times as long as those; keep [md5], unless there are clients of RFC 8489"
+	const older = "is without md5, so that clients older than RFC 8489 are refused, browsers among them; give [sha256, md5] to serve both"
+	for list, want := range map[string][]string{
+		"[md5]": nil, "[sha256, md5]": {fmt.Sprintf(longer, "3.1")}, "[md5, sha256]": {fmt.Sprintf(longer, "3.1")},
+		"[sha256]": {older, fmt.Sprintf(longer, "3.0")},
+	} {
+		b := newBed(t)
+		_, warnings, err := b.load("version: 1\ncredentials: {password_algorithms: " + list + ", shared_secrets: [{id: app, secret: " + key + "}]}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range warnings {
+			got = append(got, strings.TrimPrefix(w.String(), b.dir+"/t.yaml:2:15: credentials.password_algorithms: "))
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got  %q\nwant %q", list, got, want)
+		}
+	}
+}
+
+// TestRedirectWarnsOfFamilies that clients come by and nobody is sent by.
+func TestRedirectWarnsOfFamilies(t *testing.T) {
+	const listen = "listen: [{address: \"192.0.2.1:3478\"}, {address: \"[2001:db8::1]:3478\"}]\n"
+	for servers, want := range map[string]string{
+		"198.51.100.1:3478":                      "has none of IPv6, so that clients which come by IPv6 are not sent anywhere; add the IPv6 address of another server",
+		"[2001:db8::2]:1":                        "has none of IPv4, so that clients which come by IPv4 are not sent anywhere; add the IPv4 address of another server",
+		"198.51.100.1:3478\", \"[2001:db8::2]:1": "",
+	} {
+		b := newBed(t)
+		_, warnings, err := b.load("version: 1\nredirect: {when: [always], servers: [\"" + servers + "\"]}\n" + listen + shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, w := range warnings {
+			got += strings.TrimPrefix(w.String(), b.dir+"/t.yaml:2:28: redirect.servers: ")
+		}
+		if got != want {
+			t.Errorf("%s: got  %q\nwant %q", servers, got, want)
+		}
 	}
 }
 

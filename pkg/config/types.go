@@ -53,6 +53,8 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// For clients of older standards.
 	Compatibility Compatibility `yaml:"compatibility"`
+	// Where clients are sent instead.
+	Redirect Redirect `yaml:"redirect"`
 	// How the server ends.
 	Drain Drain `yaml:"drain"`
 	// What is logged.
@@ -161,6 +163,10 @@ type Credentials struct {
 	// A file of 32 bytes or more that signs nonces; nodes behind one address
 	// share it. Empty: random at every start.
 	NonceKeyFile string `yaml:"nonce_key_file" default:"" unit:"path" apply:"live"`
+	// How clients make the key of their messages, the better first. More than
+	// md5 offers them the choice of RFC 8489; answers to unknown clients are then
+	// more than 2.4 times their request.
+	PasswordAlgorithms []PasswordAlgorithm `yaml:"password_algorithms" default:"[md5]" enum:"md5,sha256" unit:"md5, sha256" apply:"restart"`
 
 	// NonceKey is what NonceKeyFile holds, as it stands; none if that is empty.
 	NonceKey Secret `yaml:"-"`
@@ -307,6 +313,20 @@ type Compatibility struct {
 	// Whether channel numbers up to 0x7FFF may be bound, as RFC 5766 had them,
 	// and not only up to 0x4FFF.
 	RFC5766Channels bool `yaml:"rfc5766_channels" default:"false" unit:"true or false" apply:"restart"`
+}
+
+// Redirect is where clients are sent instead: they are answered 300 with
+// ALTERNATE-SERVER (RFC 8489 §10), once they have authenticated.
+type Redirect struct {
+	// Who is sent: draining is whom a draining server refuses, full whom it has no
+	// port for, always everybody. Nobody if empty.
+	When []Occasion `yaml:"when" default:"[]" enum:"draining,full,always" unit:"draining, full, always" apply:"restart"`
+	// The other servers, which take the same credentials. A client is told one of
+	// the family it came by, and is not sent where there is none.
+	Servers []netip.AddrPort `yaml:"servers" default:"[]" unit:"IP:PORT" apply:"restart"`
+	// Whom their certificates name, for clients over TLS; empty: the name that
+	// these clients know.
+	Domain string `yaml:"domain" default:"" unit:"host" apply:"restart"`
 }
 
 // Drain is how the server ends.

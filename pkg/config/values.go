@@ -31,6 +31,25 @@ const (
 	AllowList Mode = "allowlist"
 )
 
+// Occasion is when clients are sent to another server.
+type Occasion string
+
+// The occasions.
+const (
+	Draining Occasion = "draining"
+	Full     Occasion = "full"
+	Always   Occasion = "always"
+)
+
+// PasswordAlgorithm is how clients make the key of their messages.
+type PasswordAlgorithm string
+
+// The password algorithms.
+const (
+	MD5    PasswordAlgorithm = "md5"
+	SHA256 PasswordAlgorithm = "sha256"
+)
+
 const autoText = "auto"
 
 // AutoAddr is an address, or auto, which is the zero value.

@@ -7,9 +7,9 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// putXOR writes a 20-byte or 8-byte XOR address (RFC 8489 §14.2).
-func putXOR(b []byte, a netip.AddrPort, tx *[12]byte) {
-	binary.BigEndian.PutUint16(b[2:], a.Port()^magicCookie>>16)
+// putAddress writes a 20-byte or 8-byte address (RFC 8489 §14.1).
+func putAddress(b []byte, a netip.AddrPort) {
+	binary.BigEndian.PutUint16(b[2:], a.Port())
 	if addr := a.Addr().Unmap(); addr.Is4() {
 		b[1] = byte(IPv4)
 		v4 := addr.As4()
@@ -19,11 +19,16 @@ func putXOR(b []byte, a netip.AddrPort, tx *[12]byte) {
 		v6 := addr.As16()
 		copy(b[4:], v6[:])
 	}
+}
+
+// putXOR writes an address in XOR form (RFC 8489 §14.2).
+func putXOR(b []byte, a netip.AddrPort, tx *[12]byte) {
+	putAddress(b, netip.AddrPortFrom(a.Addr(), a.Port()^magicCookie>>16))
 	xorAddress(b[4:], tx)
 }
 
-// xorSize is the size of an address' XOR form.
-func xorSize(a netip.AddrPort) int {
+// addressSize is the size of an address in either form.
+func addressSize(a netip.AddrPort) int {
 	if a.Addr().Unmap().Is4() {
 		return 8
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Answer builds the answer to a request that was forwarded, in out[:0]: signed
-// under the client's key, with FINGERPRINT if the request had it. A code that
+// under the client's key as RFC 8489 §9.2.4 says, with FINGERPRINT if the request had it. A code that
 // no error response can have is answered as 500.
 func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
 	code := a.Code
@@ -19,8 +19,11 @@ func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
 	if code == 0 {
 		w.success(r.Method, r.Client.Addr, a)
 	}
+	if code == codeTryAlternate {
+		w.alternate(a.Alternate, r.Transport)
+	}
 	g.counts.replied(r.Method, code)
-	return w.finish(r.Identity.Key[:], r.Fingerprint)
+	return w.finish(r.Identity, r.signing, r.Fingerprint)
 }
 
 // success adds what a success response of the method has (RFC 8656 §7.2, §7.3,
@@ -37,5 +40,18 @@ func (r *reply) success(m Method, client netip.AddrPort, a Answer) {
 	}
 	if m == Allocate {
 		r.address(stun.AttrXORMappedAddress, client)
+	}
+}
+
+// alternate adds what a 300 has (RFC 8489 §10): the address of the client's own
+// family first.
+func (r *reply) alternate(a Alternate, over Transport) {
+	for _, server := range []netip.AddrPort{a.Server, a.Other} {
+		if server.IsValid() {
+			putAddress(r.add(stun.AttrAlternateServer, addressSize(server)), server)
+		}
+	}
+	if over == TLS && a.Domain != "" {
+		copy(r.add(stun.AttrAlternateDomain, len(a.Domain)), a.Domain)
 	}
 }

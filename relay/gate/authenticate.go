@@ -1,6 +1,10 @@
 package gate
 
-import "turnpike/auth"
+import (
+	"github.com/pion/stun/v3"
+
+	"turnpike/auth"
+)
 
 // minChallenged is the smallest request that earns a 401 over UDP: that of the
 // smallest first Allocate, which has REQUESTED-TRANSPORT. Whatever is smaller
@@ -27,6 +31,9 @@ func (c *call) authenticate() Verdict {
 		return c.plain(codeBadRequest)
 	case m.integrity == 0:
 		return c.plain(codeUnauthenticated)
+	case m.username == nil && m.hasUnknown(stun.AttrUserhash):
+		// Whose hash it is can't be known (RFC 8489 §14.4): nor can it be signed.
+		return c.plain(codeUnknownAttribute)
 	case m.username == nil || m.realm == nil || m.nonce == nil:
 		return c.plain(codeBadRequest)
 	}
@@ -38,6 +45,9 @@ func (c *call) authenticate() Verdict {
 		// its address, forged or of a neighbour, must not end live sessions by
 		// keeping them from a fresh nonce.
 		return c.reply(codeStaleNonce, nil)
+	}
+	if !c.negotiate() {
+		return c.reply(codeBadRequest, nil)
 	}
 	if string(m.realm) != c.g.o.Realm {
 		return c.failed()
@@ -69,21 +79,18 @@ func (c *call) authenticate() Verdict {
 // identify returns who signed the request; nil is nobody.
 //
 // A session's own user is known by the session's key: a credential that has
-// expired, or whose key was retired, still refreshes what it began. Anybody
-// else has to show a credential that would do to begin.
+// expired, or whose key was retired, still refreshes what it began, by whichever
+// algorithm is accepted. Anybody else has to show a credential that would do to begin.
 func (c *call) identify(s Session, owner bool) *auth.Identity {
-	raw, at := c.m.raw, c.m.integrity
 	if owner {
-		if !signed(s.Identity.Key[:], raw, at) {
+		if key := s.Identity.KeyOf(c.signing.algorithm()); key == nil || !c.m.signed(key) {
 			c.g.counts.auth[auth.WrongSignature].Add(1)
 			return nil
 		}
 		c.g.counts.auth[auth.OK].Add(1)
 		return s.Identity
 	}
-	id, outcome := c.g.o.Verifier.Verify(string(c.m.username), c.now, func(key []byte) bool {
-		return signed(key, raw, at)
-	})
+	id, outcome := c.g.o.Verifier.Verify(string(c.m.username), c.now, c.signing.algorithm(), c.m.signed)
 	c.g.counts.auth[outcome].Add(1)
 	if outcome != auth.OK {
 		return nil

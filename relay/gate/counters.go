@@ -12,6 +12,7 @@ import (
 
 // The codes that the gate decides (RFC 8489 §14.8, RFC 8656 §19).
 const (
+	codeTryAlternate         = int(stun.CodeTryAlternate)
 	codeBadRequest           = int(stun.CodeBadRequest)
 	codeUnauthenticated      = int(stun.CodeUnauthorized)
 	codeForbidden            = int(stun.CodeForbidden)
@@ -32,7 +33,7 @@ var codes = [...]int{
 	0, codeBadRequest, codeUnauthenticated, codeForbidden, codeUnknownAttribute,
 	codeAllocationMismatch, codeStaleNonce, codeFamilyNotSupported, codeWrongCredentials,
 	codeUnsupportedTransport, codeFamilyMismatch, codeInsufficientCapacity,
-	int(stun.CodeTryAlternate), int(stun.CodeAllocQuotaReached), codeServerError,
+	codeTryAlternate, int(stun.CodeAllocQuotaReached), codeServerError,
 }
 
 // Codes are the codes that Replied tells apart; 0 is success.

@@ -24,7 +24,7 @@
 // derived before that.
 //
 // An unsigned reply over UDP is never more than 2.4 times its request, if the
-// realm has 12 characters at most: a request smaller than the smallest Allocate
+// realm has 12 characters at most and no password algorithms are offered: a request smaller than the smallest Allocate
 // (28 bytes) gets a 400 of 28 bytes and not the 401 that RFC 8489 §9.2.3.1
 // would have. No client begins with one. Over TCP and TLS, where addresses
 // cannot be forged, it gets the 401.
@@ -47,9 +47,26 @@
 // that port any more, but for the session's own user, whose one HMAC of about a
 // microsecond is what its own address may cost.
 //
+// # Password algorithms
+//
+// Where the Verifier accepts MD5 alone none are offered: the nonce has no cookie,
+// and MESSAGE-INTEGRITY-SHA256 alone is a request without credentials. Else RFC
+// 8489 §9.2 holds. The nonce begins with the cookie, 401 and 438 have
+// PASSWORD-ALGORITHMS in the order of the Verifier, and who brings back that and
+// a PASSWORD-ALGORITHM of it is answered under MESSAGE-INTEGRITY-SHA256; who
+// brings back neither is a client of before, with the key of MD5. Anything
+// between is 400: somebody on the way may have it made less than both can do. The
+// MAC of the nonce covers the offer, so a nonce with a cookie that was taken off,
+// changed or put on is a foreign one. Of two signatures MESSAGE-INTEGRITY-SHA256
+// counts, at its whole length. An identity has the keys of all accepted algorithms,
+// so that a session may go on with another than it began with.
+//
+// A 401 is then 80 to 92 bytes for a realm of up to 12, which is 3.3 times the
+// smallest Allocate and not 2.4.
+//
 // # Not here
 //
 // RFC 6062 (TCP relays), RFC 8016 (mobility) and RFC 5780 are not implemented
-// on purpose. The nonce does not offer RFC 8489's password algorithms, so
-// MESSAGE-INTEGRITY-SHA256 alone is a request without credentials.
+// on purpose. A USERHASH is answered with 420: the username has claims, and can't
+// be had from its hash.
 package gate

@@ -25,7 +25,7 @@ func New(o Options) (*Gate, error) {
 	}
 	g := &Gate{
 		o:      o,
-		nonces: nonces{newNonceMAC(o.NonceKey), uint32(o.NonceLifetime / time.Second)},
+		nonces: nonces{newNonceMAC(o.NonceKey), uint32(o.NonceLifetime / time.Second), newOffer(o.Verifier.Algorithms())},
 	}
 	g.o.NonceKey = nil // the caller's, and of no use any more
 	return g, nil
@@ -41,6 +41,8 @@ type call struct {
 	now time.Time
 	out []byte
 	m   message
+
+	signing signing // of what is authenticated
 }
 
 // Judge decides about one packet. A reply is built in out[:0]; with room for
@@ -48,6 +50,7 @@ type call struct {
 // verdict points into the packet.
 func (g *Gate) Judge(p Packet, now time.Time, out []byte) Verdict {
 	c := call{g: g, p: p, now: now, out: out}
+	c.m.negotiates = len(g.nonces.offer.list) > 0
 	if badSource(p.Client.Addr) {
 		return c.drop(BadSource)
 	}
@@ -113,27 +116,38 @@ func (c *call) failed() Verdict {
 }
 
 // refuse replies with an error, signed under the client's key.
-func (c *call) refuse(code int, who *auth.Identity) Verdict { return c.reply(code, who.Key[:]) }
+func (c *call) refuse(code int, who *auth.Identity) Verdict { return c.reply(code, who) }
 
-// reply builds what belongs to the code.
-func (c *call) reply(code int, key []byte) Verdict {
+// reply builds what belongs to the code, signed under the client's key if there
+// is one.
+func (c *call) reply(code int, who *auth.Identity) Verdict {
 	r := begin(c.out, c.m.method, code, &c.m.tx)
 	switch code {
 	case 0: // Binding
 		r.address(stun.AttrXORMappedAddress, c.p.Client.Addr)
-	case codeUnauthenticated, codeStaleNonce: // RFC 8489 §9.2.4
-		copy(r.add(stun.AttrRealm, len(c.g.o.Realm)), c.g.o.Realm)
-		nonce := c.g.nonces.issue(c.p.Transport, c.p.Client.Addr, c.now)
-		copy(r.add(stun.AttrNonce, nonceSize), nonce[:])
+	case codeUnauthenticated, codeStaleNonce:
+		c.challenge(&r)
 	case codeUnknownAttribute:
 		r.unknown(c.m.unknown[:c.m.unknowns])
 	}
 	c.g.counts.replied(c.m.method, code)
-	return Verdict{Action: Reply, Reply: r.finish(key, c.m.fingerprint)}
+	return Verdict{Action: Reply, Reply: r.finish(who, c.signing, c.m.fingerprint)}
+}
+
+// challenge adds what the client needs to authenticate (RFC 8489 §9.2.4).
+func (c *call) challenge(r *reply) {
+	n := &c.g.nonces
+	copy(r.add(stun.AttrRealm, len(c.g.o.Realm)), c.g.o.Realm)
+	nonce := n.issue(c.p.Transport, c.p.Client.Addr, c.now)
+	v := r.add(stun.AttrNonce, len(n.offer.cookie)+nonceSize)
+	copy(v[copy(v, n.offer.cookie):], nonce[:])
+	if len(n.offer.list) > 0 {
+		copy(r.add(stun.AttrPasswordAlgorithms, len(n.offer.list)), n.offer.list)
+	}
 }
 
 func (c *call) forward(r Request) Verdict {
 	r.Client, r.Transport, r.Method = c.p.Client, c.p.Transport, c.m.method
-	r.Tx, r.Fingerprint = c.m.tx, c.m.fingerprint
+	r.Tx, r.Fingerprint, r.signing = c.m.tx, c.m.fingerprint, c.signing
 	return Verdict{Action: Forward, Request: &r}
 }

@@ -57,20 +57,28 @@ func (m *nonceMAC) sum(text *[nonceText]byte) [sha256.Size]byte {
 	return sha256.Sum256(out[:])
 }
 
-// integrity is the value of MESSAGE-INTEGRITY for the message whose header and
-// preceding attributes are b: HMAC-SHA1 with the length field as if the message
-// ended with MESSAGE-INTEGRITY (RFC 8489 §14.5). b is at least a header and at
-// most MaxPacket long.
+// hmacText is room for the inner text of a message's HMAC.
+type hmacText [hmacBlock + MaxPacket]byte
+
+// fill makes the inner text for the message whose header and preceding
+// attributes are b, with the length field as if it ended with a MAC of size
+// bytes (RFC 8489 §14.5). b is at least a header and at most MaxPacket long.
+func (in *hmacText) fill(key, b []byte, size int) []byte {
+	pad((*[hmacBlock]byte)(in[:hmacBlock]), key, ipad)
+	text := in[hmacBlock : hmacBlock+copy(in[hmacBlock:], b)]
+	binary.BigEndian.PutUint16(text[2:], uint16(len(b)-headerSize+attrHeader+size))
+	return in[:hmacBlock+len(text)]
+}
+
+// integrity is the value of MESSAGE-INTEGRITY behind b: HMAC-SHA1 (RFC 8489
+// §14.5).
 func integrity(key, b []byte) [sha1.Size]byte {
 	if len(key) > hmacBlock {
 		sum := sha1.Sum(key)
 		key = sum[:]
 	}
-	var in [hmacBlock + MaxPacket]byte
-	pad((*[hmacBlock]byte)(in[:hmacBlock]), key, ipad)
-	text := in[hmacBlock : hmacBlock+copy(in[hmacBlock:], b)]
-	binary.BigEndian.PutUint16(text[2:], uint16(len(b)-headerSize+attrHeader+sha1.Size))
-	digest := sha1.Sum(in[:hmacBlock+len(text)])
+	var in hmacText
+	digest := sha1.Sum(in.fill(key, b, sha1.Size))
 
 	var out [hmacBlock + sha1.Size]byte
 	pad((*[hmacBlock]byte)(out[:hmacBlock]), key, opad)
@@ -78,10 +86,26 @@ func integrity(key, b []byte) [sha1.Size]byte {
 	return sha1.Sum(out[:])
 }
 
-// signed reports whether the MESSAGE-INTEGRITY at raw[at:] fits the key. The
-// walk has checked its size.
-func signed(key, raw []byte, at int) bool {
-	want := integrity(key, raw[:at])
-	got := raw[at+attrHeader : at+attrHeader+sha1.Size]
-	return subtle.ConstantTimeCompare(got, want[:]) == 1
+// integritySHA256 is the value of MESSAGE-INTEGRITY-SHA256 behind b (RFC 8489
+// §14.6). The key is not longer than a block.
+func integritySHA256(key, b []byte) [sha256.Size]byte {
+	var in hmacText
+	digest := sha256.Sum256(in.fill(key, b, sha256.Size))
+
+	var out [hmacBlock + sha256.Size]byte
+	pad((*[hmacBlock]byte)(out[:hmacBlock]), key, opad)
+	copy(out[hmacBlock:], digest[:])
+	return sha256.Sum256(out[:])
+}
+
+// signed reports whether the message's signature fits the key. The walk has
+// checked its size.
+func (m *message) signed(key []byte) bool {
+	before, got := m.raw[:m.integrity], m.raw[m.integrity+attrHeader:]
+	if m.sha256 {
+		want := integritySHA256(key, before)
+		return subtle.ConstantTimeCompare(got[:sha256.Size], want[:]) == 1
+	}
+	want := integrity(key, before)
+	return subtle.ConstantTimeCompare(got[:sha1.Size], want[:]) == 1
 }

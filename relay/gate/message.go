@@ -1,8 +1,11 @@
 package gate
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 
 	"github.com/pion/stun/v3"
 )
@@ -16,10 +19,11 @@ const (
 	magicCookie = 0x2112A442
 
 	// Bounds of RFC 8489 §14.3 and §14.9. The nonce's is ours: foreign ones may
-	// have 763 bytes, but then they are not ours, which is all there is to know.
+	// have 763 bytes, but then they are not ours, which is all there is to know; the
+	// longest of an RFC has 41.
 	maxUsername = 508
 	maxRealm    = 763
-	maxNonce    = 40
+	maxNonce    = 44
 
 	// maxAttributes bounds the walk. It is more than the 123 XOR-PEER-ADDRESS
 	// that fit a packet, so that a greedy CreatePermission still hears why.
@@ -57,13 +61,17 @@ type message struct {
 	username, realm, nonce                     []byte
 	lifetime, transport, family, channelNumber []byte
 	evenPort, token                            []byte
+	algorithm, algorithms                      []byte // PASSWORD-ALGORITHM and -ALGORITHMS
 
 	unknown  [maxUnknown]uint16
 	unknowns int // how many of unknown are used
 
-	end         int // where the attributes end that count
-	integrity   int // where MESSAGE-INTEGRITY begins; 0 is none
+	end         int  // where the attributes end that count
+	integrity   int  // where the signature begins that counts; 0 is none
+	sha256      bool // that is MESSAGE-INTEGRITY-SHA256, not MESSAGE-INTEGRITY
 	fingerprint bool
+
+	negotiates bool // what RFC 8489 has added to authentication is read
 }
 
 // parse reads a packet. It trusts nothing, allocates nothing, and touches each
@@ -142,11 +150,13 @@ func (m *message) attributes() Reason {
 		switch {
 		case typ == stun.AttrFingerprint:
 			r = m.checkFingerprint(at, value, rest)
+		case m.negotiates && typ == stun.AttrMessageIntegritySHA256 && !m.sha256:
+			r = m.keepIntegritySHA256(at, value)
 		case m.integrity != 0:
 			// What follows MESSAGE-INTEGRITY is not covered by it, and
 			// ignored (RFC 8489 §14.5).
 		case typ == stun.AttrMessageIntegrity:
-			if len(value) != 20 {
+			if len(value) != sha1.Size {
 				return BadAttributes
 			}
 			m.integrity, m.end = at, at
@@ -157,6 +167,21 @@ func (m *message) attributes() Reason {
 			return r
 		}
 	}
+	return NotDropped
+}
+
+// keepIntegritySHA256 makes MESSAGE-INTEGRITY-SHA256 the signature that counts,
+// also behind a MESSAGE-INTEGRITY (RFC 8489 §9.2.4); what stands between the two
+// is ignored all the same. Its value has 32 bytes: fewer are allowed only where a
+// usage says so (RFC 8489 §14.6), and RFC 8656 does not.
+func (m *message) keepIntegritySHA256(at int, value []byte) Reason {
+	if len(value) != sha256.Size {
+		return BadAttributes
+	}
+	if m.integrity == 0 {
+		m.end = at
+	}
+	m.integrity, m.sha256 = at, true
 	return NotDropped
 }
 
@@ -211,10 +236,23 @@ func (m *message) note(typ stun.AttrType, value []byte) Reason {
 		keep(&m.evenPort, value)
 	case stun.AttrReservationToken:
 		keep(&m.token, value)
+	case stun.AttrPasswordAlgorithm, stun.AttrPasswordAlgorithms:
+		m.noteAlgorithm(typ, value)
 	default:
 		m.noteUnknown(typ)
 	}
 	return NotDropped
+}
+
+func (m *message) noteAlgorithm(typ stun.AttrType, value []byte) {
+	switch {
+	case !m.negotiates:
+		m.noteUnknown(typ)
+	case typ == stun.AttrPasswordAlgorithm:
+		keep(&m.algorithm, value)
+	default:
+		keep(&m.algorithms, value)
+	}
 }
 
 func keep(field *[]byte, value []byte) {
@@ -237,13 +275,15 @@ func (m *message) noteUnknown(typ stun.AttrType) {
 	if typ >= requiredAttrsEnd || understood(m.method, typ) || m.unknowns == maxUnknown {
 		return
 	}
-	for _, u := range m.unknown[:m.unknowns] {
-		if u == uint16(typ) {
-			return
-		}
+	if m.hasUnknown(typ) {
+		return
 	}
 	m.unknown[m.unknowns] = uint16(typ)
 	m.unknowns++
+}
+
+func (m *message) hasUnknown(typ stun.AttrType) bool {
+	return slices.Contains(m.unknown[:m.unknowns], uint16(typ))
 }
 
 // understood are the types that note does not keep and that may nevertheless be

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
@@ -22,7 +23,9 @@ import (
 //
 // The first bit is always 0, so the first character is one of A to f: a nonce
 // never begins with the cookie "obMatJos2" of RFC 8489 §9.2, with which we would
-// claim to negotiate password algorithms.
+// claim to negotiate password algorithms. Where we do, the cookie stands before
+// all this, and the MAC also covers what is offered, so that neither can be taken
+// from one nonce and put to another.
 const (
 	nonceSize = 16                // characters
 	nonceRaw  = 12                // bytes
@@ -37,8 +40,10 @@ const (
 type nonces struct {
 	mac      *nonceMAC
 	lifetime uint32 // seconds
+	offer    *offer
 }
 
+// issue makes a nonce for the client, but for the cookie before it.
 func (n *nonces) issue(t Transport, client netip.AddrPort, now time.Time) [nonceSize]byte {
 	return n.make(uint32(now.Unix())%nonceWrap, t, client)
 }
@@ -46,7 +51,7 @@ func (n *nonces) issue(t Transport, client netip.AddrPort, now time.Time) [nonce
 func (n *nonces) make(second uint32, t Transport, client netip.AddrPort) (nonce [nonceSize]byte) {
 	var text [nonceText]byte
 	binary.BigEndian.PutUint32(text[:], second)
-	text[4] = byte(t)
+	text[4] = byte(t) | n.offer.number<<4
 	addr := client.Addr().As16() // the same for an IPv4 address and its mapped form
 	copy(text[5:], addr[:])
 	binary.BigEndian.PutUint16(text[21:], client.Port())
@@ -72,7 +77,8 @@ const (
 // issued to this client, and how long ago: fresh within the lifetime, stale
 // within a day.
 func (n *nonces) check(nonce []byte, t Transport, client netip.AddrPort, now time.Time) nonceState {
-	if len(nonce) != nonceSize {
+	nonce, ours := bytes.CutPrefix(nonce, []byte(n.offer.cookie))
+	if !ours || len(nonce) != nonceSize {
 		return nonceForeign
 	}
 	var raw [nonceRaw]byte

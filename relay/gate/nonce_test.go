@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"turnpike/auth"
 )
 
 func testNonces(secret byte) *nonces {
-	return &nonces{newNonceMAC(bytes.Repeat([]byte{secret}, 32)), 600}
+	return &nonces{newNonceMAC(bytes.Repeat([]byte{secret}, 32)), 600, newOffer([]auth.Algorithm{auth.MD5})}
 }
 
 func (n *nonces) valid(nonce []byte, t Transport, client netip.AddrPort, now time.Time) bool {
@@ -134,6 +136,13 @@ func TestHMAC(t *testing.T) {
 		mac.Write(want)
 		if got := integrity(key, b); !bytes.Equal(got[:], mac.Sum(nil)) {
 			t.Fatalf("integrity of %d bytes under %d", size, len(key))
+		}
+		key = key[:min(len(key), hmacBlock)]
+		want[2], want[3] = byte((size+16)>>8), byte(size+16)
+		mac = hmac.New(sha256.New, key)
+		mac.Write(want)
+		if got := integritySHA256(key, b); !bytes.Equal(got[:], mac.Sum(nil)) {
+			t.Fatalf("integritySHA256 of %d bytes under %d", size, len(key))
 		}
 	}
 	for range 100 {

@@ -2,10 +2,13 @@ package gate
 
 import (
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 
 	"github.com/pion/stun/v3"
+
+	"turnpike/auth"
 )
 
 // reply is a response under construction. There is no SOFTWARE and no reason
@@ -33,10 +36,10 @@ func begin(out []byte, m Method, code int, tx *[12]byte) reply {
 	return r
 }
 
-// zeros is the room of a value and its padding, at most a realm's. Padding is
+// zeros is the room of a value and its padding, at most a domain's. Padding is
 // written, never left: what was in the buffer is nobody's business
 // (CVE-2020-4067).
-var zeros [(maxOurRealm + 3) &^ 3]byte
+var zeros [(MaxDomain + 3) &^ 3]byte
 
 // add appends an attribute of n zero bytes and returns them, to be filled.
 func (r *reply) add(typ stun.AttrType, n int) []byte {
@@ -48,7 +51,7 @@ func (r *reply) add(typ stun.AttrType, n int) []byte {
 }
 
 func (r *reply) address(typ stun.AttrType, a netip.AddrPort) {
-	putXOR(r.add(typ, xorSize(a)), a, &r.tx)
+	putXOR(r.add(typ, addressSize(a)), a, &r.tx)
 }
 
 func (r *reply) uint32(typ stun.AttrType, v uint32) {
@@ -63,11 +66,16 @@ func (r *reply) unknown(types []uint16) {
 	}
 }
 
-// finish signs the response if there is a key, adds FINGERPRINT if the client
+// finish signs the response if it is for somebody, adds FINGERPRINT if the client
 // used it (RFC 8489 §6.3.1), and returns it.
-func (r *reply) finish(key []byte, withFingerprint bool) []byte {
-	if key != nil {
-		sum := integrity(key, r.b)
+func (r *reply) finish(who *auth.Identity, s signing, withFingerprint bool) []byte {
+	switch {
+	case who == nil:
+	case s.sha256:
+		sum := integritySHA256(who.KeyOf(s.algorithm()), r.b)
+		copy(r.add(stun.AttrMessageIntegritySHA256, sha256.Size), sum[:])
+	default:
+		sum := integrity(who.KeyOf(s.algorithm()), r.b)
 		copy(r.add(stun.AttrMessageIntegrity, sha1.Size), sum[:])
 	}
 	r.seal(0)

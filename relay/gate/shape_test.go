@@ -88,9 +88,9 @@ func TestAttributeShape(t *testing.T) {
 		{"FINGERPRINT wrong after MESSAGE-INTEGRITY", ok().sign(nil).attr(0x8028, long(4)), BadFingerprint},
 		{"USERNAME of 509", ok().attr(6, long(509)), LongCredential},
 		{"REALM of 764", ok().attr(0x14, long(764)), LongCredential},
-		{"NONCE of 41", ok().attr(0x15, long(41)), LongCredential},
+		{"NONCE of 45", ok().attr(0x15, long(45)), LongCredential},
 		{"NONCE of 1400", newMsg(tAllocate).attr(0x15, long(1400)), LongCredential},
-		{"second NONCE too long", ok().attr(0x15, long(16)).attr(0x15, long(41)), LongCredential},
+		{"second NONCE too long", ok().attr(0x15, long(16)).attr(0x15, long(45)), LongCredential},
 		{"largest that fits", ok().attr(0x8022, long(1476)), NotDropped},
 		{"as many attributes as may be", manyAttributes(maxAttributes), NotDropped},
 		{"FINGERPRINT right", ok().fingerprint(), NotDropped},
@@ -232,7 +232,7 @@ func TestRFC5769(t *testing.T) {
 	if why := m.parse(request); why != NotDropped || string(m.username) != "evtj:h6vY" || !m.fingerprint {
 		t.Fatalf("%v %q", why, m.username)
 	}
-	if !signed([]byte("VOkJxbRl1RmTxUk/WvJxBt"), request, m.integrity) {
+	if !m.signed([]byte("VOkJxbRl1RmTxUk/WvJxBt")) {
 		t.Error("§2.1 MESSAGE-INTEGRITY")
 	}
 
@@ -245,7 +245,7 @@ func TestRFC5769(t *testing.T) {
 		t.Fatal(why)
 	}
 	key := stun.NewLongTermIntegrity("\u30DE\u30C8\u30EA\u30C3\u30AF\u30B9", "example.org", "TheMatrIX")
-	if !signed(key, longTerm, m.integrity) {
+	if !m.signed(key) {
 		t.Error("§2.4 MESSAGE-INTEGRITY")
 	}
 
@@ -257,7 +257,7 @@ func TestRFC5769(t *testing.T) {
 		if !ok || a.String() != want {
 			t.Errorf("§2.2, §2.3: %v %v, want %s", a, ok, want)
 		}
-		back := make([]byte, xorSize(a))
+		back := make([]byte, addressSize(a))
 		if putXOR(back, a, &testTx); !bytes.Equal(back, []byte(value)) {
 			t.Errorf("%s: %x", want, back)
 		}

@@ -65,6 +65,8 @@ type Request struct {
 	Channel uint16
 	// Fingerprint says that the client used FINGERPRINT; so does the answer.
 	Fingerprint bool
+
+	signing signing // of the answer
 }
 
 // Port says which relayed ports will do; the zero Port takes any.
@@ -90,4 +92,19 @@ type Answer struct {
 	Relayed netip.AddrPort
 	// Token names the port that was reserved beside it, if one was. Allocate.
 	Token *Token
+	// Alternate is where the client is sent. Code 300.
+	Alternate Alternate
+}
+
+// MaxDomain is the longest Alternate.Domain (RFC 8489 §14.16).
+const MaxDomain = 255
+
+// Alternate is another server (RFC 8489 §10).
+type Alternate struct {
+	// Server is of the family that the client came by; Other is of the other
+	// family, and the zero AddrPort if there is none.
+	Server, Other netip.AddrPort
+	// Domain is whom the certificate there names, for clients over TLS; empty if
+	// it names whom ours does.
+	Domain string
 }

@@ -35,6 +35,11 @@ type Client struct {
 	// the server's challenge; a test may set them.
 	Realm, Nonce string
 
+	// SHA256 says that the client knows RFC 8489 and uses SHA-256 where it is
+	// offered. Algorithms are what was, see Realm.
+	SHA256     bool
+	Algorithms []byte
+
 	data []Datagram // relayed data that came while an answer was awaited
 }
 
@@ -62,21 +67,20 @@ func (c *Client) Do(method stun.Method, attrs ...stun.Setter) (Response, error) 
 		if err != nil || challenged || (r.Code != 401 && r.Code != 438) || r.Nonce == "" {
 			return r, err
 		}
-		c.Realm, c.Nonce, challenged = r.Realm, r.Nonce, true
+		if err := c.learn(r); err != nil {
+			return r, err
+		}
+		challenged = true
 	}
 }
 
 // Request builds a request of a new transaction: attrs, then USERNAME, REALM,
-// NONCE and MESSAGE-INTEGRITY if the client has a nonce, then after, which no
-// integrity covers.
+// NONCE and MESSAGE-INTEGRITY if the client has a nonce (see Credentials), then
+// after, which no integrity covers.
 func (c *Client) Request(method stun.Method, attrs, after []stun.Setter) ([]byte, error) {
 	all := append([]stun.Setter(nil), attrs...)
 	if c.Nonce != "" {
-		all = append(all,
-			text(stun.AttrUsername, c.User.Name),
-			text(stun.AttrRealm, c.Realm),
-			text(stun.AttrNonce, c.Nonce),
-			c.key())
+		all = append(all, c.Credentials()...)
 	}
 	return build(method, stun.ClassRequest, append(all, after...)...)
 }
@@ -162,7 +166,7 @@ func (c *Client) readResponse(tx []byte, deadline time.Time) (Response, error) {
 		if m.Decode() != nil || !bytes.Equal(m.TransactionID[:], tx) {
 			continue // an answer to an earlier transmission
 		}
-		return parseResponse(m, c.key())
+		return parseResponse(m, c.signed)
 	}
 }
 

@@ -16,14 +16,21 @@ type Response struct {
 	Method stun.Method
 	// Code is the error code (300 to 799), 0 for a success response, and -1
 	// for an error response without an ERROR-CODE or with an impossible one.
-	Code     int
-	Realm    string
-	Nonce    string
-	Mapped   netip.AddrPort // XOR-MAPPED-ADDRESS, if any
-	Relayed  netip.AddrPort // XOR-RELAYED-ADDRESS, if any
-	Lifetime time.Duration  // LIFETIME; 0 also if absent
-	// Signed says that MESSAGE-INTEGRITY is there and verifies under the
-	// key of the client that read the response.
+	Code  int
+	Realm string
+	Nonce string
+	// Algorithms is PASSWORD-ALGORITHMS; nil if absent.
+	Algorithms []byte
+	// Alternates are what ALTERNATE-SERVER names, in order, Domain is
+	// ALTERNATE-DOMAIN.
+	Alternates []netip.AddrPort
+	Domain     string
+	Mapped     netip.AddrPort // XOR-MAPPED-ADDRESS, if any
+	Relayed    netip.AddrPort // XOR-RELAYED-ADDRESS, if any
+	Lifetime   time.Duration  // LIFETIME; 0 also if absent
+	// Signed says that MESSAGE-INTEGRITY, or MESSAGE-INTEGRITY-SHA256 where that
+	// was negotiated, is there and verifies under the key of the client that read
+	// the response.
 	Signed bool
 }
 
@@ -42,13 +49,13 @@ func (r Response) String() string {
 }
 
 // parseResponse reads m, which must be a success or error response.
-func parseResponse(m *stun.Message, key stun.MessageIntegrity) (Response, error) {
+func parseResponse(m *stun.Message, signed func(*stun.Message) bool) (Response, error) {
 	r := Response{
 		Raw:     m.Raw,
 		Method:  m.Type.Method,
 		Mapped:  xorAddr(m, stun.AttrXORMappedAddress),
 		Relayed: xorAddr(m, stun.AttrXORRelayedAddress),
-		Signed:  len(key) > 0 && key.Check(m) == nil,
+		Signed:  signed(m),
 	}
 	switch m.Type.Class {
 	case stun.ClassSuccessResponse:
@@ -67,10 +74,34 @@ func parseResponse(m *stun.Message, key stun.MessageIntegrity) (Response, error)
 	if v, err := m.Get(stun.AttrNonce); err == nil {
 		r.Nonce = string(v)
 	}
+	if v, err := m.Get(stun.AttrPasswordAlgorithms); err == nil {
+		r.Algorithms = v
+	}
+	if v, err := m.Get(stun.AttrAlternateDomain); err == nil {
+		r.Domain = string(v)
+	}
+	r.Alternates = alternates(m)
 	if v, err := m.Get(stun.AttrLifetime); err == nil && len(v) == 4 {
 		r.Lifetime = time.Duration(binary.BigEndian.Uint32(v)) * time.Second
 	}
 	return r, nil
+}
+
+// alternates reads every ALTERNATE-SERVER, which is encoded as MAPPED-ADDRESS is
+// (RFC 8489 section 14.15); a broken one is the zero value.
+func alternates(m *stun.Message) (all []netip.AddrPort) {
+	for _, a := range m.Attributes {
+		if a.Type != stun.AttrAlternateServer {
+			continue
+		}
+		var at netip.AddrPort
+		if v := a.Value; len(v) == 8 && v[1] == 1 || len(v) == 20 && v[1] == 2 {
+			addr, _ := netip.AddrFromSlice(v[4:])
+			at = netip.AddrPortFrom(addr, binary.BigEndian.Uint16(v[2:]))
+		}
+		all = append(all, at)
+	}
+	return all
 }
 
 // xorAddr reads an address attribute; the zero value says that it is absent or
