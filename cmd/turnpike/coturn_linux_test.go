@@ -44,21 +44,30 @@ const binaryEnv = "TURNPIKE_TEST_BINARY"
 // InNamespace does.
 func inPublic(t *testing.T, more ...netip.Prefix) bool {
 	t.Helper()
+	return inNetwork(t, relaytest.Namespace{Own: append([]netip.Prefix{publicNet}, more...)})
+}
+
+// inNetwork is InNamespace for a test of the binary.
+func inNetwork(t *testing.T, ns relaytest.Namespace) bool {
+	t.Helper()
 	if os.Getenv(binaryEnv) == "" {
 		t.Setenv(binaryEnv, turnpike(t))
 	}
-	return relaytest.InNamespace(t, relaytest.Namespace{Own: append([]netip.Prefix{publicNet}, more...)})
+	return relaytest.InNamespace(t, ns)
 }
 
 // startPublic runs `turnpike serve --config`, with more in the file, and
 // returns when it serves. secret is shared with it, as an application's is.
 func startPublic(t *testing.T, more string) (s *server, secret string) {
 	t.Helper()
-	return startPublicPorts(t, "", more)
+	return startPublicRelay(t, publicRelay, more)
 }
 
-// startPublicPorts is startPublic with more keys under relay.
-func startPublicPorts(t *testing.T, ports, more string) (s *server, secret string) {
+// publicRelay is the configuration's relay section, without its name.
+var publicRelay = fmt.Sprintf("{addresses: [{bind: %s}]}", publicTURN.Addr())
+
+// startPublicRelay is startPublic with another relay section.
+func startPublicRelay(t *testing.T, relay, more string) (s *server, secret string) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key, file := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "turnpike.yaml")
@@ -75,7 +84,7 @@ func startPublicPorts(t *testing.T, ports, more string) (s *server, secret strin
 	}
 	config := fmt.Sprintf(`version: 1
 listen: [{address: "%[1]s", transports: [udp, tcp, tls]}]
-relay: {addresses: [{bind: %[2]s}]%[6]s}
+relay: %[6]s
 tls: {certificate_file: cert.pem, key_file: key.pem}
 credentials:
   shared_secrets: [{id: app, secret: %[3]s}]
@@ -83,7 +92,7 @@ credentials:
 issuer: {listen: ["%[2]s:3480"], api_keys: [{id: app, hash: "sha256:%[4]x"}]}
 operator: {listen: ["127.0.0.1:3481"]}
 drain: {timeout: 0s}
-%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, more, ports)
+%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, more, relay)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
