@@ -36,10 +36,6 @@ func publicClient(i int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// binaryEnv carries the binary under test into the namespace, where nothing can
-// be downloaded to build it.
-const binaryEnv = "TURNPIKE_TEST_BINARY"
-
 // inPublic has the test run alone in the public network, and more, as
 // InNamespace does.
 func inPublic(t *testing.T, more ...netip.Prefix) bool {
@@ -50,9 +46,7 @@ func inPublic(t *testing.T, more ...netip.Prefix) bool {
 // inNetwork is InNamespace for a test of the binary.
 func inNetwork(t *testing.T, ns relaytest.Namespace) bool {
 	t.Helper()
-	if os.Getenv(binaryEnv) == "" {
-		t.Setenv(binaryEnv, turnpike(t))
-	}
+	t.Setenv(binaryEnv, turnpike(t))
 	return relaytest.InNamespace(t, ns)
 }
 
@@ -100,7 +94,7 @@ drain: {timeout: 0s}
 	s = &server{APIKey: api, Issuer: fmt.Sprintf("https://%s:3480", publicTURN.Addr()), MetricsURL: "http://127.0.0.1:3481/metrics",
 		exited: make(chan struct{})}
 	s.TURN.UDP = []netip.AddrPort{publicTURN}
-	s.cmd = exec.Command(os.Getenv(binaryEnv), "serve", "--config", file)
+	s.cmd = exec.Command(turnpike(t), "serve", "--config", file)
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TURNPIKE_") })
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	if err := s.cmd.Start(); err != nil {
