@@ -36,29 +36,32 @@ func publicClient(i int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// binaryEnv carries the binary under test into the namespace, where nothing can
-// be downloaded to build it.
-const binaryEnv = "TURNPIKE_TEST_BINARY"
-
 // inPublic has the test run alone in the public network, and more, as
 // InNamespace does.
 func inPublic(t *testing.T, more ...netip.Prefix) bool {
 	t.Helper()
-	if os.Getenv(binaryEnv) == "" {
-		t.Setenv(binaryEnv, turnpike(t))
-	}
-	return relaytest.InNamespace(t, relaytest.Namespace{Own: append([]netip.Prefix{publicNet}, more...)})
+	return inNetwork(t, relaytest.Namespace{Own: append([]netip.Prefix{publicNet}, more...)})
+}
+
+// inNetwork is InNamespace for a test of the binary.
+func inNetwork(t *testing.T, ns relaytest.Namespace) bool {
+	t.Helper()
+	t.Setenv(binaryEnv, turnpike(t))
+	return relaytest.InNamespace(t, ns)
 }
 
 // startPublic runs `turnpike serve --config`, with more in the file, and
 // returns when it serves. secret is shared with it, as an application's is.
 func startPublic(t *testing.T, more string) (s *server, secret string) {
 	t.Helper()
-	return startPublicPorts(t, "", more)
+	return startPublicRelay(t, publicRelay, more)
 }
 
-// startPublicPorts is startPublic with more keys under relay.
-func startPublicPorts(t *testing.T, ports, more string) (s *server, secret string) {
+// publicRelay is the configuration's relay section, without its name.
+var publicRelay = fmt.Sprintf("{addresses: [{bind: %s}]}", publicTURN.Addr())
+
+// startPublicRelay is startPublic with another relay section.
+func startPublicRelay(t *testing.T, relay, more string) (s *server, secret string) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key, file := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "turnpike.yaml")
@@ -75,7 +78,7 @@ func startPublicPorts(t *testing.T, ports, more string) (s *server, secret strin
 	}
 	config := fmt.Sprintf(`version: 1
 listen: [{address: "%[1]s", transports: [udp, tcp, tls]}]
-relay: {addresses: [{bind: %[2]s}]%[6]s}
+relay: %[6]s
 tls: {certificate_file: cert.pem, key_file: key.pem}
 credentials:
   shared_secrets: [{id: app, secret: %[3]s}]
@@ -83,7 +86,7 @@ credentials:
 issuer: {listen: ["%[2]s:3480"], api_keys: [{id: app, hash: "sha256:%[4]x"}]}
 operator: {listen: ["127.0.0.1:3481"]}
 drain: {timeout: 0s}
-%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, more, ports)
+%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, more, relay)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +94,7 @@ drain: {timeout: 0s}
 	s = &server{APIKey: api, Issuer: fmt.Sprintf("https://%s:3480", publicTURN.Addr()), MetricsURL: "http://127.0.0.1:3481/metrics",
 		exited: make(chan struct{})}
 	s.TURN.UDP = []netip.AddrPort{publicTURN}
-	s.cmd = exec.Command(os.Getenv(binaryEnv), "serve", "--config", file)
+	s.cmd = exec.Command(turnpike(t), "serve", "--config", file)
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TURNPIKE_") })
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	if err := s.cmd.Start(); err != nil {

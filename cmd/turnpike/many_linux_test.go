@@ -42,7 +42,7 @@ func TestManyAllocations(t *testing.T) {
 		t.Logf("%d file descriptors, so that it is %d allocations: raise the hard limit (ulimit -Hn %d) for %d", limit, n, manyAllocations+manySpare, manyAllocations)
 	}
 	const lowest = 5000 // below the ports that the system gives to clients
-	s, secret := startPublicPorts(t, fmt.Sprintf(", min_port: %d, max_port: %d", lowest, lowest+n-1),
+	s, secret := startPublicRelay(t, fmt.Sprintf("{addresses: [{bind: %s}], min_port: %d, max_port: %d}", publicTURN.Addr(), lowest, lowest+n-1),
 		manyStrangers+"roles: [{id: default, allocations: 0}]\ndata_plane: mmsg\n")
 	bed := &manyBed{t: t, secret: filepath.Join(t.TempDir(), "secret")}
 	badConfigCheck(t, os.WriteFile(bed.secret, []byte(secret), 0o600))

@@ -104,7 +104,7 @@ func TestHostileStreamsFail(t *testing.T) {
 			relaytest.HostileStreamsFail(t, func(t *testing.T) relaytest.StreamEnv {
 				return relaytest.StreamEnv{
 					Alice: bed.user(), Bob: bed.user(), Conns: conns,
-					Dial: func() (net.Conn, error) { return dialPublic(over) },
+					Dial: func() (net.Conn, error) { return dialPublic(over, publicTURN) },
 					CPU:  func() (time.Duration, error) { return relaytest.ProcessCPU(s.cmd.Process.Pid) },
 				}
 			})
@@ -115,12 +115,26 @@ func TestHostileStreamsFail(t *testing.T) {
 	s.WaitMetric(t, `turnpike_stream_closed_total{reason="oversize"}`, (attacks-1)*conns)
 }
 
-// dialPublic connects to the server by TCP, or with TLS.
-func dialPublic(over string) (net.Conn, error) {
+// dialPublic connects to a server by TCP, or with TLS.
+func dialPublic(over string, to netip.AddrPort) (net.Conn, error) {
 	if over == "tls" { // trusted by SSL_CERT_FILE
-		return tls.Dial("tcp4", publicTURN.String(), nil)
+		return tls.Dial("tcp4", to.String(), nil)
 	}
-	return net.Dial("tcp4", publicTURN.String())
+	return net.Dial("tcp4", to.String())
+}
+
+// openClient is a client of a server over UDP, TCP or TLS.
+func openClient(t *testing.T, over string, to netip.AddrPort, user relaytest.User) *relaytest.Client {
+	t.Helper()
+	if over == "udp" {
+		return relaytest.NewClient(relaytest.ListenUDP(t, publicClient(0)), to, user)
+	}
+	c, err := dialPublic(over, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return relaytest.NewStreamClient(c, user)
 }
 
 // slowBed is a server and what its slow clients need.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"turnpike/relay/relaytest"
 )
 
 func TestExplain(t *testing.T) {
@@ -43,7 +45,7 @@ func TestExplain(t *testing.T) {
 func TestExplainNamesTheSource(t *testing.T) {
 	p := mustNew(t, Options{})
 	for _, r := range special4 {
-		a := samples(r.prefix)[0]
+		a := relaytest.Samples(r.prefix)[0]
 		row := specialOf(a)
 		got := p.Explain(netip.AddrPortFrom(a, 9), nil)
 		if !strings.Contains(got, row.source) || !strings.Contains(got, row.prefix.String()) || strings.Contains(got, "\n") {

@@ -3,14 +3,16 @@ package netpolicy
 import (
 	"net/netip"
 	"testing"
+
+	"turnpike/relay/relaytest"
 )
 
 func FuzzPeer(f *testing.F) {
 	for _, s := range []string{"127.0.0.1", "0.0.0.0", "169.254.169.254", "8.8.8.8", "10.0.0.1", "255.255.255.255", "::1", "fe80::1", "2600::1", "fd00:ec2::254"} {
 		f.Add(addr(s).AsSlice(), uint16(5000))
 		if addr(s).Is4() {
-			for _, e := range encodings(addr(s)) {
-				f.Add(e.addr.AsSlice(), uint16(3478))
+			for _, e := range relaytest.Encodings(addr(s)) {
+				f.Add(e.Addr.AsSlice(), uint16(3478))
 			}
 		}
 	}
@@ -29,10 +31,10 @@ func FuzzPeer(f *testing.F) {
 		}
 		v4 := netip.AddrFrom4([4]byte(b))
 		bare := policies[1].Permission(v4)
-		for _, e := range encodings(v4) {
-			checkPeer(t, policies[1], netip.AddrPortFrom(e.addr, port))
-			if bare.Rule.hard() && policies[1].Peer(netip.AddrPortFrom(e.addr, port), nil).Allowed {
-				t.Errorf("%v is %v, and allowed as %s %v", v4, bare.Rule, e.form, e.addr)
+		for _, e := range relaytest.Encodings(v4) {
+			checkPeer(t, policies[1], netip.AddrPortFrom(e.Addr, port))
+			if bare.Rule.hard() && policies[1].Peer(netip.AddrPortFrom(e.Addr, port), nil).Allowed {
+				t.Errorf("%v is %v, and allowed as %s %v", v4, bare.Rule, e.Form, e.Addr)
 			}
 		}
 	})

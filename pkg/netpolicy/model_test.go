@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+
+	"turnpike/relay/relaytest"
 )
 
 // The model is the policy once more, written apart from it: whole numbers, one
@@ -174,7 +176,7 @@ func newDice(seed uint64) *dice {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, 0))}
 	for _, s := range append(modelHard, modelBuiltIn...) {
 		pre := netip.MustParsePrefix(s)
-		for _, a := range append(samples(pre), pre.Addr().Prev(), lastOf(pre).Next()) {
+		for _, a := range append(relaytest.Samples(pre), pre.Addr().Prev(), lastOf(pre).Next()) {
 			if a.IsValid() {
 				d.edges = append(d.edges, a)
 			}
@@ -201,8 +203,8 @@ func (d *dice) addr() netip.Addr {
 		if e := d.edges[d.IntN(len(d.edges))]; e.Is4() {
 			v4 = e
 		}
-		forms := encodings(v4)
-		return forms[d.IntN(len(forms))].addr
+		forms := relaytest.Encodings(v4)
+		return forms[d.IntN(len(forms))].Addr
 	}
 	return d.edges[d.IntN(len(d.edges))]
 }
@@ -224,7 +226,7 @@ func (d *dice) near(pre netip.Prefix) netip.Addr {
 			return a
 		}
 	}
-	list := samples(pre)
+	list := relaytest.Samples(pre)
 	return list[d.IntN(len(list))]
 }
 
@@ -257,7 +259,7 @@ func TestAgainstModel(t *testing.T) {
 			if within(local, new(big.Int).SetBytes(allow.Addr().AsSlice()), allow.Addr().BitLen()) {
 				m.allow = nil
 			}
-			for _, a := range samples(allow) {
+			for _, a := range relaytest.Samples(allow) {
 				if got := m.judge(a); got == stepAllow {
 					t.Fatalf("%v, but the model allows %v by it", err, a)
 				}

@@ -3,6 +3,8 @@ package netpolicy
 import (
 	"net/netip"
 	"testing"
+
+	"turnpike/relay/relaytest"
 )
 
 func TestRuleNamesAreComplete(t *testing.T) {
@@ -154,12 +156,12 @@ func TestOwnServiceInEveryEncoding(t *testing.T) {
 			RelayAddrs: addrs("93.184.216.34"),
 			Own:        []netip.AddrPort{own},
 		}))
-		for _, e := range append(encodings(addr("93.184.216.34")), encoding{"itself", addr("93.184.216.34")}) {
-			if v := p.Peer(netip.AddrPortFrom(e.addr, service), nil); v != verdict(OwnService) {
-				t.Errorf("own %v, %s %v: %v", own, e.form, e.addr, v.Rule)
+		for _, e := range append(relaytest.Encodings(addr("93.184.216.34")), relaytest.Encoding{Form: "itself", Addr: addr("93.184.216.34")}) {
+			if v := p.Peer(netip.AddrPortFrom(e.Addr, service), nil); v != verdict(OwnService) {
+				t.Errorf("own %v, %s %v: %v", own, e.Form, e.Addr, v.Rule)
 			}
-			if v := p.Peer(netip.AddrPortFrom(e.addr, service+1), nil); v != verdict(OperatorAllow) {
-				t.Errorf("own %v, %s %v at another port: %v", own, e.form, e.addr, v.Rule)
+			if v := p.Peer(netip.AddrPortFrom(e.Addr, service+1), nil); v != verdict(OperatorAllow) {
+				t.Errorf("own %v, %s %v at another port: %v", own, e.Form, e.Addr, v.Rule)
 			}
 		}
 	}

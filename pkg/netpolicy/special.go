@@ -144,3 +144,14 @@ func Global(addr netip.Addr) bool {
 	addr = plain(addr)
 	return addr.IsValid() && specialOf(addr) == nil
 }
+
+// SpecialPurpose lists the ranges that have a rule of their own: what a server
+// has to be probed with from outside, to see that the rules are asked.
+func SpecialPurpose() (ranges []netip.Prefix) {
+	for _, table := range [][]special{special4, special6} {
+		for _, r := range table {
+			ranges = append(ranges, r.prefix)
+		}
+	}
+	return ranges
+}

@@ -3,6 +3,8 @@ package netpolicy
 import (
 	"net/netip"
 	"testing"
+
+	"turnpike/relay/relaytest"
 )
 
 func TestTablesAreInOrder(t *testing.T) {
@@ -38,7 +40,7 @@ func TestEveryRowIsRefused(t *testing.T) {
 	p := mustNew(t, Options{})
 	for _, table := range [][]special{special4, special6} {
 		for _, r := range table {
-			for _, a := range samples(r.prefix) {
+			for _, a := range relaytest.Samples(r.prefix) {
 				// A row inside this one, or an address carried, may decide
 				// instead, and is never milder.
 				for _, v := range []Verdict{p.Peer(netip.AddrPortFrom(a, 5000), nil), p.Permission(a)} {
@@ -55,22 +57,22 @@ func TestEveryRowIsRefusedInEveryEncoding(t *testing.T) {
 	p := mustNew(t, Options{})
 	open := mustNew(t, everything(Options{}))
 	for _, r := range special4 {
-		for _, a := range samples(r.prefix) {
-			for _, e := range encodings(a) {
-				if v := p.Peer(netip.AddrPortFrom(e.addr, 5000), nil); v.Allowed || v.Rule > r.rule {
-					t.Errorf("%v as %s %v: %v, want %v or harder", a, e.form, e.addr, v.Rule, r.rule)
+		for _, a := range relaytest.Samples(r.prefix) {
+			for _, e := range relaytest.Encodings(a) {
+				if v := p.Peer(netip.AddrPortFrom(e.Addr, 5000), nil); v.Allowed || v.Rule > r.rule {
+					t.Errorf("%v as %s %v: %v, want %v or harder", a, e.Form, e.Addr, v.Rule, r.rule)
 				}
-				if v := p.Permission(e.addr); v.Allowed {
-					t.Errorf("permission for %v as %s %v", a, e.form, e.addr)
+				if v := p.Permission(e.Addr); v.Allowed {
+					t.Errorf("permission for %v as %s %v", a, e.Form, e.Addr)
 				}
 				if !r.rule.hard() {
 					continue
 				}
-				if v := open.Peer(netip.AddrPortFrom(e.addr, 5000), nil); !v.Rule.hard() {
-					t.Errorf("%v as %s %v: an allow line opened %v, by %v", a, e.form, e.addr, r.rule, v.Rule)
+				if v := open.Peer(netip.AddrPortFrom(e.Addr, 5000), nil); !v.Rule.hard() {
+					t.Errorf("%v as %s %v: an allow line opened %v, by %v", a, e.Form, e.Addr, r.rule, v.Rule)
 				}
-				if v := open.Permission(e.addr); !v.Rule.hard() {
-					t.Errorf("permission for %v as %s %v by %v", a, e.form, e.addr, v.Rule)
+				if v := open.Permission(e.Addr); !v.Rule.hard() {
+					t.Errorf("permission for %v as %s %v by %v", a, e.Form, e.Addr, v.Rule)
 				}
 			}
 		}
@@ -82,17 +84,17 @@ func TestEveryRowIsRefusedInEveryEncoding(t *testing.T) {
 func TestPublicAddressesOfEveryEncoding(t *testing.T) {
 	p := mustNew(t, Options{})
 	open := mustNew(t, everything(Options{}))
-	for _, e := range encodings(addr("8.8.8.8")) {
-		at := netip.AddrPortFrom(e.addr, 5000)
+	for _, e := range relaytest.Encodings(addr("8.8.8.8")) {
+		at := netip.AddrPortFrom(e.Addr, 5000)
 		want := Transition
-		if e.form == "mapped" || e.form == "ISATAP" || e.form == "ISATAP, global" {
+		if e.Form == "mapped" || e.Form == "ISATAP" || e.Form == "ISATAP, global" {
 			want = DefaultAllow
 		}
 		if v := p.Peer(at, nil); v.Rule != want {
-			t.Errorf("%s %v: %v, want %v", e.form, e.addr, v.Rule, want)
+			t.Errorf("%s %v: %v, want %v", e.Form, e.Addr, v.Rule, want)
 		}
 		if v := open.Peer(at, nil); v != (Verdict{true, OperatorAllow}) {
-			t.Errorf("%s %v with everything allowed: %v", e.form, e.addr, v)
+			t.Errorf("%s %v with everything allowed: %v", e.Form, e.Addr, v)
 		}
 	}
 }
@@ -154,16 +156,16 @@ func TestCloudMetadataStaysShut(t *testing.T) {
 		"fd00:a9fe:a9fe::1", "fd00:100::100:200",
 	} {
 		a := addr(s)
-		forms := []encoding{{"itself", a}}
+		forms := []relaytest.Encoding{{Form: "itself", Addr: a}}
 		if a.Is4() {
-			forms = append(forms, encodings(a)...)
+			forms = append(forms, relaytest.Encodings(a)...)
 		}
 		for _, e := range forms {
-			if v := open.Peer(netip.AddrPortFrom(e.addr, 80), nil); v != (Verdict{false, CloudMetadata}) {
-				t.Errorf("Peer %s as %s %v: %v", s, e.form, e.addr, v.Rule)
+			if v := open.Peer(netip.AddrPortFrom(e.Addr, 80), nil); v != (Verdict{false, CloudMetadata}) {
+				t.Errorf("Peer %s as %s %v: %v", s, e.Form, e.Addr, v.Rule)
 			}
-			if v := open.Permission(e.addr); v != (Verdict{false, CloudMetadata}) {
-				t.Errorf("Permission %s as %s %v: %v", s, e.form, e.addr, v.Rule)
+			if v := open.Permission(e.Addr); v != (Verdict{false, CloudMetadata}) {
+				t.Errorf("Permission %s as %s %v: %v", s, e.Form, e.Addr, v.Rule)
 			}
 		}
 		if _, err := New(Options{Allow: []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}}); err == nil {
