@@ -91,9 +91,17 @@ drain: {timeout: 0s}
 		t.Fatal(err)
 	}
 
-	s = &server{APIKey: api, Issuer: fmt.Sprintf("https://%s:3480", publicTURN.Addr()), MetricsURL: "http://127.0.0.1:3481/metrics",
-		exited: make(chan struct{})}
+	s = serveConfigured(t, file)
+	s.APIKey, s.Issuer = api, fmt.Sprintf("https://%s:3480", publicTURN.Addr())
 	s.TURN.UDP = []netip.AddrPort{publicTURN}
+	return s, secret
+}
+
+// serveConfigured runs `turnpike serve --config` and returns when it serves. Its
+// metrics are where public servers have them.
+func serveConfigured(t *testing.T, file string) *server {
+	t.Helper()
+	s := &server{MetricsURL: "http://127.0.0.1:3481/metrics", exited: make(chan struct{})}
 	s.cmd = exec.Command(turnpike(t), "serve", "--config", file)
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TURNPIKE_") })
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
@@ -103,7 +111,7 @@ drain: {timeout: 0s}
 	go s.runWait()
 	t.Cleanup(func() { s.Stop(t) })
 	s.waitLine(t, &s.stderr, "the line that says it serves", func(line string) bool { return strings.Contains(line, `"msg":"serving"`) })
-	return s, secret
+	return s
 }
 
 // uclient is one run of turnutils_uclient: two allocations, RTP and RTCP (with

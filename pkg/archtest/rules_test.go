@@ -32,6 +32,8 @@ var floors = map[string]int{
 var testRooms = map[string]bool{
 	"turnpike/relay/relaytest":           true,
 	"turnpike/relay/relaytest/versus":    true,
+	"turnpike/relay/relaytest/wire":      true,
+	"turnpike/relay/relaytest/wire/pure": true,
 	"turnpike/relay/dataplane/planetest": true,
 	"turnpike/relay/dataplane/mem":       true,
 	"turnpike/pkg/archtest":              true,

@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// patience bounds the wait for a datagram that is sure to come, stockPatience
+// that for one that an unguarded server may not send.
+const (
+	patience      = 5 * time.Second
+	stockPatience = 300 * time.Millisecond
+)
+
+// atPeer expects a datagram at the peer. What was relayed before it would come
+// first, so it also shows that nothing was.
+func (d *dialog) atPeer(in *tuple, s *Step) (what string, err error) {
+	wait := patience
+	if d.server.Stock {
+		wait = stockPatience
+	}
+	if err := d.peers[s.peer].SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return "", err
+	}
+	b := make([]byte, 2048)
+	n, from, err := d.peers[s.peer].ReadFrom(b)
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "relays nothing", nil
+	case err != nil:
+		return "", err
+	case string(b[:n]) != s.want.text:
+		return fmt.Sprintf("relays %q", b[:n]), nil
+	}
+	if at := netip.MustParseAddrPort(from.String()); at != netip.AddrPortFrom(d.server.Relay, in.relayed.Port()) {
+		return "relays from " + at.String(), nil
+	}
+	return "", nil
+}
+
+// fromPeer sends the peer's text to the relayed transport address. Whether it
+// must not get through shows at the next that must.
+func (d *dialog) fromPeer(in *tuple, s *Step) (what string, err error) {
+	to := netip.AddrPortFrom(d.server.Relay, in.relayed.Port())
+	if _, err := d.peers[s.peer].WriteTo([]byte(s.text), net.UDPAddrFromAddrPort(to)); err != nil {
+		return "", err
+	}
+	if s.want.kind != delivered {
+		return "", nil
+	}
+	got, err := in.conn.Read()
+	d.log = append(d.log, Exchange{s.given, nil, got})
+	if err != nil {
+		return "delivers nothing", nil
+	}
+	if want := s.datagram(got, d.over != UDP); !bytes.Equal(got, want) {
+		return fmt.Sprintf("delivers %x", got), nil
+	}
+	return "", nil
+}
+
+// datagram is the message that brings the peer's datagram, with the transaction
+// of what came.
+func (s *Step) datagram(got []byte, padded bool) []byte {
+	if s.want.number == 0 {
+		b := append([]byte{typeData >> 8, typeData & 0xFF, 0, 0, 0x21, 0x12, 0xA4, 0x42}, transactionOf(got)...)
+		b = appendAttr(b, attrPeer, xorAddress(netip.MustParseAddrPort(s.peer), b))
+		return sealed(appendAttr(b, attrData, []byte(s.want.text)))
+	}
+	b := channelData(s.want.number, len(s.want.text), s.want.text).bytes(nil)
+	for padded && len(b)%4 != 0 { // RFC 8656 §12.5
+		b = append(b, 0)
+	}
+	return b
+}
+
+// end ends what allocations are left. The answer to that is the next message, so
+// no earlier one has been answered late, or twice.
+func (d *dialog) end() error {
+	if d.server.Stock {
+		return nil // it ends itself
+	}
+	for _, name := range sortedNames(d.tuples) {
+		in := d.tuples[name]
+		if in.owner == "" || in.gone {
+			continue
+		}
+		request := refresh(lifetime(0), by(in.owner)).bytes(in)
+		if err := in.conn.Write(request); err != nil {
+			return err
+		}
+		got, err := in.conn.Read()
+		if err != nil || !answers(got, request) || codeOf(got) != 0 && codeOf(got) != 437 {
+			return fmt.Errorf("at the end: %x, %v in place of the answer to a Refresh", got, err)
+		}
+	}
+	return nil
+}
+
+func (d *dialog) close() error {
+	var errs []error
+	for _, in := range d.tuples {
+		if err := in.conn.Close(); !in.gone {
+			errs = append(errs, err)
+		}
+	}
+	for _, peer := range d.peers {
+		errs = append(errs, peer.Close())
+	}
+	return errors.Join(errs...)
+}

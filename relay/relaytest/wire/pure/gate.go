@@ -1,0 +1,99 @@
+package pure
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
+	"turnpike/ratelimit"
+	"turnpike/relay/dataplane"
+	"turnpike/relay/gate"
+	"turnpike/relay/relaytest/wire"
+)
+
+// What the servers of the table are configured with.
+const (
+	Realm  = "example.org"
+	Secret = "0f8Kq2Vn7xLw4Zr9Tb1Ym6Cd3Hs5Jg0PqRuEiAo" // shared with an application
+)
+
+// NonceKey is the key of nonces.
+var NonceKey = []byte("wire-9Tb1Ym6Cd3Hs5Jg0PqRuEiAo4Zr")
+
+// Users are the credentials that an application makes of Secret.
+func Users(now time.Time) map[wire.Who]wire.User {
+	user := func(name string, expires time.Time) wire.User {
+		name = fmt.Sprintf("%d:%s", expires.Unix(), name)
+		mac := hmac.New(sha1.New, []byte(Secret))
+		mac.Write([]byte(name))
+		return wire.User{Name: name, Password: base64.StdEncoding.EncodeToString(mac.Sum(nil))}
+	}
+	return map[wire.Who]wire.User{
+		wire.Alice: user("alice", now.Add(time.Hour)), wire.Bob: user("bob", now.Add(time.Hour)),
+		wire.Expired: user("alice", now.Add(-time.Minute)),
+	}
+}
+
+// newGate makes a gate as a server has it that is configured by default.
+func newGate(sessions func(dataplane.Client) (gate.Session, bool)) (*gate.Gate, error) {
+	secret, err := auth.ParseSecret(Secret)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := auth.NewKeyring(auth.Options{Shared: []auth.Shared{{ID: "app", Secret: secret}}})
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := auth.NewVerifier(ring, Realm)
+	if err != nil {
+		return nil, err
+	}
+	source, all := ratelimit.Rate{PerSecond: 50, Burst: 200}, ratelimit.Rate{PerSecond: 20000, Burst: 40000}
+	budget, err := ratelimit.NewBudget(ratelimit.BudgetOptions{Source: source, Network: all, All: all})
+	if err != nil {
+		return nil, err
+	}
+	failures, err := ratelimit.NewLimiter(ratelimit.Options{PerSecond: 1, Burst: 10, Scope: ratelimit.Port})
+	if err != nil {
+		return nil, err
+	}
+	policy, err := netpolicy.New(netpolicy.Options{
+		HostAddrs: []netip.Addr{relay}, RelayAddrs: []netip.Addr{relay}, Own: []netip.AddrPort{wire.Listener}})
+	if err != nil {
+		return nil, err
+	}
+	return gate.New(gate.Options{
+		Realm: Realm, NonceKey: NonceKey, Verifier: verifier, Replies: budget, Bindings: budget, Failures: failures,
+		Sessions: sessions,
+		Peer: func(a netip.AddrPort) netpolicy.Verdict {
+			return policy.Peer(a, func(netip.AddrPort) bool { return false })
+		},
+		Permission: policy.Permission,
+	})
+}
+
+var transports = map[wire.Over]gate.Transport{wire.UDP: gate.UDP, wire.TCP: gate.TCP, wire.TLS: gate.TLS}
+
+// Nonces makes nonces as a server with NonceKey has made them at another time.
+func Nonces(now func() time.Time) (func(over wire.Over, client netip.AddrPort, seconds int) string, error) {
+	g, err := newGate(newOffice(wire.Usual).session)
+	if err != nil {
+		return nil, err
+	}
+	return func(over wire.Over, client netip.AddrPort, seconds int) string {
+		at := now().Add(-time.Duration(seconds) * time.Second)
+		v := g.Judge(gate.Packet{Client: dataplane.Client{Addr: client}, Transport: transports[over], Data: smallest}, at, nil)
+		_, nonce, _ := bytes.Cut(v.Reply, []byte{0x00, 0x15, 0x00, 16})
+		return string(nonce)
+	}, nil
+}
+
+// smallest is an Allocate without credentials; NONCE ends its answer.
+var smallest = binary.BigEndian.AppendUint64([]byte("\x00\x03\x00\x08\x21\x12\xA4\x42transaction!"), 0x0019_0004_1100_0000)
