@@ -47,7 +47,7 @@ type call struct {
 // dataplane.MaxControl bytes it never needs other memory. Nothing of the
 // verdict points into the packet.
 func (g *Gate) Judge(p Packet, now time.Time, out []byte) Verdict {
-	c := call{g: g, p: p, now: now, out: out}
+	c := call{g: g, p: p, now: now, out: out, m: message{dontFragment: g.o.DontFragment}}
 	if badSource(p.Client.Addr) {
 		return c.drop(BadSource)
 	}
