@@ -157,7 +157,8 @@ func New(o Options) (*Server, error) {
 	}
 	s.gate, err = gate.New(gate.Options{
 		MaxChannel: maxChannel, Families: s.ports.families(), DefaultFamily: o.DefaultFamily,
-		Realm: o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
+		DontFragment: o.Plane.Caps().DontFragment,
+		Realm:        o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
 		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings, Failures: o.Failures,
 		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
 		DefaultLifetime: DefaultLifetime, MaxLifetime: engine.MaxLifetime,

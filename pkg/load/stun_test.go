@@ -167,7 +167,7 @@ func TestFrames(t *testing.T) {
 			b = b[:len(b)-1]
 			payload := b
 			if l.framing != raw {
-				d, kind := dataplane.ParseData(b)
+				d, kind := dataplane.ParseData(b, false)
 				if kind != dataplane.ToPeer || d.Channel != l.number() || d.Peer != l.told() {
 					t.Fatalf("%+v: %+v %v", l, d, kind)
 				}

@@ -19,7 +19,7 @@ type Out struct {
 }
 
 // outControl is the control messages of a message.
-type outControl [64]byte // CmsgSpace of a u16 and of an in6_pktinfo: 24 + 40
+type outControl [64]byte // CmsgSpace of a u16 or an int, and of an in6_pktinfo: 24 + 40
 
 // NewOut makes room for messages and, in all, parts of them.
 func NewOut(messages, parts int) *Out {
@@ -78,6 +78,16 @@ func (o *Out) Part(b []byte) {
 func (o *Out) Segment(size int) {
 	data := o.control(unix.SOL_UDP, unix.UDP_SEGMENT, 2)
 	*(*uint16)(unsafe.Pointer(&data[0])) = uint16(size)
+}
+
+// Whole keeps the message begun last, which Segment does not cut, from leaving
+// in fragments: too large a one is EMSGSIZE. IPv4 has no such word for a single
+// message: its socket is one that DontFragment was set for.
+func (o *Out) Whole(to netip.Addr) {
+	if to.Is6() {
+		data := o.control(unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, 4)
+		*(*int32)(unsafe.Pointer(&data[0])) = 1
+	}
 }
 
 // From has the message begun last sent from an address of this host.

@@ -36,6 +36,7 @@ const (
 	attrMessageIntegrity = 0x0008
 	attrXORPeerAddress   = 0x0012
 	attrData             = 0x0013
+	attrDontFragment     = 0x001A
 	attrFingerprint      = 0x8028
 	fingerprintXOR       = 0x5354554e
 )
@@ -55,11 +56,14 @@ type Data struct {
 	Channel uint16         // or, when 0,
 	Peer    netip.AddrPort // of a Send indication
 	Payload []byte         // a part of the message
+	// DontFragment says that it must not leave in fragments (RFC 8656 §11.3).
+	DontFragment bool
 }
 
-// ParseData reads a client's message. HandUp: it is no data, or not understood
-// wholly. Stop: it is malformed. ToPeer: d is there.
-func ParseData(b []byte) (d Data, k Kind) {
+// ParseData reads a client's message for a plane that can honour DONT-FRAGMENT
+// or can't. HandUp: it is no data, or not understood wholly. Stop: it is
+// malformed. ToPeer: d is there.
+func ParseData(b []byte, canHonour bool) (d Data, k Kind) {
 	ok := false
 	switch {
 	case isChannelData(b):
@@ -67,9 +71,9 @@ func ParseData(b []byte) (d Data, k Kind) {
 			return Data{}, Stop
 		}
 	case isSend(b):
-		d.Peer, d.Payload, ok = ParseSend(b)
+		d, ok = ParseSend(b)
 	}
-	if !ok {
+	if !ok || d.DontFragment && !canHonour {
 		return Data{}, HandUp
 	}
 	return d, ToPeer
@@ -109,40 +113,42 @@ func PutChannelHeader(b []byte, n int, number uint16) int {
 
 // ParseSend reads a Send indication (RFC 8656 §11.1). It accepts only what it
 // understands wholly: anything else is for the gate to judge.
-func ParseSend(b []byte) (peer netip.AddrPort, payload []byte, ok bool) {
+func ParseSend(b []byte) (d Data, ok bool) {
 	if !isSend(b) || len(b)%4 != 0 || int(binary.BigEndian.Uint16(b[2:])) != len(b)-stunHeader {
-		return peer, nil, false
+		return Data{}, false
 	}
 	var havePeer, haveData bool
 	for at := stunHeader; at < len(b); {
 		if len(b)-at < 4 {
-			return peer, nil, false
+			return Data{}, false
 		}
 		kind := binary.BigEndian.Uint16(b[at:])
 		n := int(binary.BigEndian.Uint16(b[at+2:]))
 		room := padded(n)
 		if room > len(b)-at-4 {
-			return peer, nil, false
+			return Data{}, false
 		}
 		v := b[at+4 : at+4+n]
 		switch {
 		case kind == attrXORPeerAddress && !havePeer:
-			if peer, havePeer = parseXORAddress(v, b[4:20]); !havePeer {
-				return peer, nil, false
+			if d.Peer, havePeer = parseXORAddress(v, b[4:20]); !havePeer {
+				return Data{}, false
 			}
 		case kind == attrData && !haveData:
-			payload, haveData = v, true
+			d.Payload, haveData = v, true
+		case kind == attrDontFragment && n == 0:
+			d.DontFragment = true
 		case kind == attrFingerprint:
 			last := at+4+room == len(b)
 			if !last || n != 4 || crc32.ChecksumIEEE(b[:at])^fingerprintXOR != binary.BigEndian.Uint32(v) {
-				return peer, nil, false
+				return Data{}, false
 			}
 		case kind < 0x8000 && kind != attrXORPeerAddress && kind != attrData && kind != attrMessageIntegrity:
-			return peer, nil, false // comprehension-required: DONT-FRAGMENT, ...
+			return Data{}, false // comprehension-required
 		}
 		at += 4 + room
 	}
-	return peer, payload, havePeer && haveData
+	return d, havePeer && haveData
 }
 
 // parseXORAddress reads the value of an XOR-...-ADDRESS attribute; mask is the

@@ -73,7 +73,8 @@ func TestParseSend(t *testing.T) {
 		{"fingerprint", withFingerprint(stun(typeSend, peerAttr(peer4), data)), peer4, "hello"},
 		{"wrong fingerprint", broken, netip.AddrPort{}, ""},
 		{"fingerprint not last", stun(typeSend, attr(attrFingerprint, []byte("1234")), peerAttr(peer4), data), netip.AddrPort{}, ""},
-		{"DONT-FRAGMENT is for the gate", stun(typeSend, peerAttr(peer4), attr(0x001a, nil), data), netip.AddrPort{}, ""},
+		{"DONT-FRAGMENT", stun(typeSend, peerAttr(peer4), attr(0x001a, nil), data), peer4, "hello"},
+		{"DONT-FRAGMENT with a value", stun(typeSend, peerAttr(peer4), attr(0x001a, []byte{1}), data), netip.AddrPort{}, ""},
 		{"unknown required attribute", stun(typeSend, peerAttr(peer4), attr(0x7fff, nil), data), netip.AddrPort{}, ""},
 		{"no peer", stun(typeSend, data), netip.AddrPort{}, ""},
 		{"no data", stun(typeSend, peerAttr(peer4)), netip.AddrPort{}, ""},
@@ -84,9 +85,9 @@ func TestParseSend(t *testing.T) {
 		{"other indication", stun(typeData, peerAttr(peer4), data), netip.AddrPort{}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			peer, payload, ok := ParseSend(c.b)
-			if ok != c.peer.IsValid() || ok && (peer != c.peer || string(payload) != c.want) {
-				t.Errorf("got %s %q %v", peer, payload, ok)
+			d, ok := ParseSend(c.b)
+			if ok != c.peer.IsValid() || ok && (d.Peer != c.peer || string(d.Payload) != c.want || d.DontFragment != (c.name == "DONT-FRAGMENT")) {
+				t.Errorf("got %+v %v", d, ok)
 			}
 		})
 	}
@@ -100,19 +101,33 @@ func TestParseSendShortAddressAtTheEnd(t *testing.T) {
 	if len(b) != 32 {
 		t.Fatal(len(b))
 	}
-	if _, _, ok := ParseSend(b[:len(b):len(b)]); ok {
+	if _, ok := ParseSend(b[:len(b):len(b)]); ok {
 		t.Error("accepted")
+	}
+}
+
+// A plane that would fragment hands up what asks it not to.
+func TestDontFragmentIsHonouredOrHandedUp(t *testing.T) {
+	whole := stun(typeSend, attr(attrDontFragment, nil), peerAttr(peer4), attr(attrData, []byte("hello")))
+	if d, kind := ParseData(whole, true); kind != ToPeer || !d.DontFragment {
+		t.Errorf("%+v %d", d, kind)
+	}
+	if _, kind := ParseData(whole, false); kind != HandUp {
+		t.Error(kind)
+	}
+	if d, kind := ParseData(stun(typeSend, peerAttr(peer4), attr(attrData, nil)), false); kind != ToPeer || d.DontFragment {
+		t.Errorf("%+v %d", d, kind)
 	}
 }
 
 func TestParseSendNeedsItsLength(t *testing.T) {
 	good := stun(typeSend, peerAttr(peer4), attr(attrData, []byte("hello")))
 	for n := range good {
-		if _, _, ok := ParseSend(good[:n]); ok {
+		if _, ok := ParseSend(good[:n]); ok {
 			t.Errorf("accepted %d bytes of %d", n, len(good))
 		}
 	}
-	if _, _, ok := ParseSend(append(bytes.Clone(good), 0, 0, 0, 0)); ok {
+	if _, ok := ParseSend(append(bytes.Clone(good), 0, 0, 0, 0)); ok {
 		t.Error("accepted trailing bytes")
 	}
 }
@@ -126,9 +141,9 @@ func TestPutDataRoundTrip(t *testing.T) {
 				t.Errorf("%d bytes: padding %x", n, padding)
 			}
 			binary.BigEndian.PutUint16(m, typeSend) // same attributes
-			got, payload, ok := ParseSend(m)
-			if !ok || got != peer || !bytes.Equal(payload, bytes.Repeat([]byte{0xee}, n)) {
-				t.Errorf("%d bytes from %s: got %s %x %v", n, peer, got, payload, ok)
+			got, ok := ParseSend(m)
+			if !ok || got.Peer != peer || !bytes.Equal(got.Payload, bytes.Repeat([]byte{0xee}, n)) {
+				t.Errorf("%d bytes from %s: got %+v %v", n, peer, got, ok)
 			}
 		}
 	}
@@ -137,18 +152,19 @@ func TestPutDataRoundTrip(t *testing.T) {
 func FuzzParseSend(f *testing.F) {
 	f.Add(stun(typeSend, peerAttr(peer4), attr(attrData, []byte("hello"))))
 	f.Add(stun(typeSend, peerAttr(peer6), attr(attrData, nil)))
+	f.Add(stun(typeSend, attr(attrDontFragment, nil), peerAttr(peer6), attr(attrData, []byte("whole"))))
 	f.Add(withFingerprint(stun(typeSend, peerAttr(peer4), attr(attrData, []byte("hello")))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = b[:len(b):len(b)]
-		peer, payload, ok := ParseSend(b)
+		d, ok := ParseSend(b)
 		if !ok {
 			return
 		}
-		if peer.Port() == 0 || !peer.IsValid() || peer.Addr().Is4In6() {
-			t.Errorf("peer %s", peer)
+		if d.Peer.Port() == 0 || !d.Peer.IsValid() || d.Peer.Addr().Is4In6() {
+			t.Errorf("peer %s", d.Peer)
 		}
-		if at := offset(b, payload); at < stunHeader+4 || at+len(payload) > len(b) {
-			t.Errorf("payload at %d, %d bytes of %d", at, len(payload), len(b))
+		if at := offset(b, d.Payload); at < stunHeader+4 || at+len(d.Payload) > len(b) {
+			t.Errorf("payload at %d, %d bytes of %d", at, len(d.Payload), len(b))
 		}
 	})
 }

@@ -122,6 +122,10 @@ type Caps struct {
 	// MaxPayload is the largest payload relayed, in bytes. Larger ones are
 	// dropped and counted as Oversize.
 	MaxPayload int
+	// DontFragment says that a Send indication with DONT-FRAGMENT leaves whole and
+	// with DF set, or is dropped and counted as Oversize (RFC 8656 §11.3). A plane
+	// that can't do so hands it up.
+	DontFragment bool
 	// Features are what the kernel was asked for and whether it is in use, by
 	// names that never change; nil for a plane that asks for nothing.
 	Features []Feature

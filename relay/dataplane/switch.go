@@ -14,9 +14,10 @@ type Switch struct {
 	Directory
 	Counters Counters
 
-	maxPayload int
-	seed       maphash.Seed
-	clients    [64]clientShard
+	maxPayload   int
+	dontFragment bool
+	seed         maphash.Seed
+	clients      [64]clientShard
 }
 
 // clientShard spreads the lock over the listeners' workers.
@@ -25,9 +26,9 @@ type clientShard struct {
 	flows map[Client]*Flow
 }
 
-// NewSwitch makes a switch that relays payloads of at most maxPayload bytes.
-func NewSwitch(maxPayload int) *Switch {
-	s := &Switch{maxPayload: maxPayload, seed: maphash.MakeSeed()}
+// NewSwitch makes a switch for a plane that can do what caps says.
+func NewSwitch(caps Caps) *Switch {
+	s := &Switch{maxPayload: caps.MaxPayload, dontFragment: caps.DontFragment, seed: maphash.MakeSeed()}
 	for i := range s.clients {
 		s.clients[i].flows = make(map[Client]*Flow)
 	}
@@ -117,7 +118,7 @@ func (s *Switch) FromClient(c Client, buf []byte, n int, now time.Time) Move {
 		// loops and nested allocations end here (RFC 8656 §21.1.7).
 		return s.stop(nil, OwnRelay)
 	}
-	d, kind := ParseData(b)
+	d, kind := ParseData(b, s.dontFragment)
 	switch kind {
 	case Stop:
 		return s.stop(nil, Malformed)

@@ -27,7 +27,7 @@ var (
 )
 
 func oneFlow(t testing.TB, peer netip.AddrPort) (*Switch, *Flow) {
-	s := NewSwitch(1500)
+	s := NewSwitch(Caps{MaxPayload: 1500, DontFragment: true})
 	r := &Relay{Bind: bind, Public: public}
 	if err := s.Add(r); err != nil {
 		t.Fatal(err)

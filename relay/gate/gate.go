@@ -50,7 +50,7 @@ type call struct {
 // verdict points into the packet.
 func (g *Gate) Judge(p Packet, now time.Time, out []byte) Verdict {
 	c := call{g: g, p: p, now: now, out: out}
-	c.m.negotiates = len(g.nonces.offer.list) > 0
+	c.m.negotiates, c.m.dontFragment = len(g.nonces.offer.list) > 0, g.o.DontFragment
 	if badSource(p.Client.Addr) {
 		return c.drop(BadSource)
 	}

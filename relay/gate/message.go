@@ -66,6 +66,8 @@ type message struct {
 	unknown  [maxUnknown]uint16
 	unknowns int // how many of unknown are used
 
+	dontFragment bool // is understood
+
 	end         int  // where the attributes end that count
 	integrity   int  // where the signature begins that counts; 0 is none
 	sha256      bool // that is MESSAGE-INTEGRITY-SHA256, not MESSAGE-INTEGRITY
@@ -272,7 +274,7 @@ func keepShort(field *[]byte, value []byte, most int) Reason {
 // noteUnknown notes the type for a 420 if it is one that must be understood
 // and is not (RFC 8489 §6.3.1).
 func (m *message) noteUnknown(typ stun.AttrType) {
-	if typ >= requiredAttrsEnd || understood(m.method, typ) || m.unknowns == maxUnknown {
+	if typ >= requiredAttrsEnd || m.understands(typ) || m.unknowns == maxUnknown {
 		return
 	}
 	if m.hasUnknown(typ) {
@@ -286,12 +288,14 @@ func (m *message) hasUnknown(typ stun.AttrType) bool {
 	return slices.Contains(m.unknown[:m.unknowns], uint16(typ))
 }
 
-// understood are the types that note does not keep and that may nevertheless be
-// there: known but not expected is ignored (RFC 8489 §6.3). DONT-FRAGMENT and
-// CHANGE-REQUEST are not among them: who asks for either must hear that it will
-// not be done.
-func understood(m Method, typ stun.AttrType) bool {
+// understands are the types that note does not keep and that may nevertheless be
+// there: known but not expected is ignored (RFC 8489 §6.3). CHANGE-REQUEST is
+// not among them, nor is DONT-FRAGMENT where it can't be honoured: who asks for
+// either must hear that it will not be done.
+func (m *message) understands(typ stun.AttrType) bool {
 	switch typ {
+	case stun.AttrDontFragment:
+		return m.dontFragment
 	case stun.AttrXORPeerAddress, stun.AttrData, attrBandwidth,
 		stun.AttrPriority, stun.AttrUseCandidate, // ICE
 		stun.AttrMappedAddress, stun.AttrXORMappedAddress, stun.AttrXORRelayedAddress, // of answers
@@ -300,7 +304,7 @@ func understood(m Method, typ stun.AttrType) bool {
 	case stun.AttrMessageIntegritySHA256, stun.AttrPasswordAlgorithm, stun.AttrUserhash:
 		// A Binding is answered to anybody, whatever it is signed with. On a
 		// request that is authenticated they would be taken for promises.
-		return m == Binding
+		return m.method == Binding
 	}
 	return false
 }

@@ -63,6 +63,9 @@ type Options struct {
 	// Families are those that relayed transport addresses are to be had of; IPv4
 	// alone if there are none.
 	Families []Family
+	// DontFragment says that DONT-FRAGMENT in Send indications is honoured. If it
+	// is not, who asks for it hears 420 (RFC 8656 §7.2).
+	DontFragment bool
 	// DefaultFamily is the family for a client that asks for none: IPv4 is what
 	// RFC 8656 §7.2 says and what 0 means, KeepFamily that which the client came
 	// by. If it is not to be had, the other is given.

@@ -75,6 +75,19 @@ func TestAllocate(t *testing.T) {
 	}
 }
 
+// DONT-FRAGMENT is for those that can do without fragments (RFC 8656 §7.2).
+func TestDontFragment(t *testing.T) {
+	able := newRig(t, func(o *Options) { o.DontFragment = true })
+	ask := func(r *rig) Verdict {
+		return r.judge(allocateMsg().attr(0x1A, nil).auth(r.alice, r.nonce()))
+	}
+	if q := able.forwarded(ask(able)); q.Method != Allocate {
+		t.Errorf("%+v", q)
+	}
+	unable := newRig(t)
+	unable.reply(ask(unable), 420, &unable.alice)
+}
+
 // RFC 8656 §18.7, §18.10.
 func TestRequestedPort(t *testing.T) {
 	token, zero := Token{1, 2, 3, 4, 5, 6, 7, 8}, Token{}

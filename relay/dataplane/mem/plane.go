@@ -39,7 +39,7 @@ func New(now func() time.Time) *Plane {
 		now = time.Now
 	}
 	return &Plane{
-		now: now, table: dataplane.NewSwitch(maxPayload),
+		now: now, table: dataplane.NewSwitch(caps),
 		relays: make(map[netip.AddrPort]*dataplane.Relay), hosts: make(map[netip.AddrPort]*Conn),
 	}
 }
@@ -137,10 +137,11 @@ func (p *Plane) Listeners() (all []dataplane.ListenerStats) {
 // Live implements dataplane.Plane.
 func (p *Plane) Live(addr netip.AddrPort) bool { return p.table.Find(addr) != nil }
 
+// caps: no datagram is ever fragmented here.
+var caps = dataplane.Caps{Name: "mem", MaxPayload: maxPayload, DontFragment: true}
+
 // Caps implements dataplane.Plane.
-func (p *Plane) Caps() dataplane.Caps {
-	return dataplane.Caps{Name: "mem", MaxPayload: maxPayload}
-}
+func (p *Plane) Caps() dataplane.Caps { return caps }
 
 // Counters implements dataplane.Plane.
 func (p *Plane) Counters() *dataplane.Counters { return &p.table.Counters }

@@ -56,13 +56,14 @@ func send(fd int, to netip.AddrPort, b []byte) dataplane.Verdict {
 	out.Reset()
 	out.Start(to)
 	out.Part(b)
-	return sendOne(out, fd)
+	return sendOne(out, fd, false)
 }
 
-// sendOne sends the one message of out, in fragments if it has to be.
-func sendOne(out *udpio.Out, fd int) dataplane.Verdict {
+// sendOne sends the one message of out, in fragments if it has to be and is not
+// to stay whole.
+func sendOne(out *udpio.Out, fd int, whole bool) dataplane.Verdict {
 	_, err := out.Send(fd, 0, 1)
-	if err == unix.EMSGSIZE {
+	if err == unix.EMSGSIZE && !whole {
 		err = out.SendFragmented(fd, 0)
 	}
 	return verdict(err)

@@ -72,6 +72,17 @@ func (p *Plane) probe() {
 	p.gro = !p.o.NoGRO && udpio.EnableGRO(fd) == nil
 }
 
+// canKeepWhole asks the kernel whether DF can be set. Some that pass for Linux
+// can't.
+func canKeepWhole() bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return udpio.DontFragment(fd) == nil
+}
+
 // Caps implements dataplane.Plane.
 func (p *Plane) Caps() dataplane.Caps {
 	feature := func(name string, on, wanted bool, missing string) dataplane.Feature {
@@ -84,10 +95,11 @@ func (p *Plane) Caps() dataplane.Caps {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	up := p.started
-	return dataplane.Caps{Name: "mmsg", MaxPayload: maxPayload, Features: []dataplane.Feature{
+	return dataplane.Caps{Name: "mmsg", MaxPayload: maxPayload, DontFragment: p.whole, Features: []dataplane.Feature{
 		feature("gso", p.gso.Load(), up && !p.o.NoGSO, "UDP_SEGMENT takes Linux 4.18 and a device that computes checksums"),
 		feature("gro", p.gro, up && !p.o.NoGRO, "UDP_GRO takes Linux 5.0"),
 		feature("steering", p.steering.Load(), up && len(p.workers) > 1 && len(*p.listeners.Load()) > 0, "the kernel takes no program for a group of sockets (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5)"),
+		feature("dont_fragment", p.whole, true, "IP_MTU_DISCOVER can't be set on this system"),
 		feature("coalesce", p.o.Coalesce > 0, false, ""),
 	}}
 }

@@ -16,6 +16,7 @@ import (
 // Plane is the data plane for Linux.
 type Plane struct {
 	o       Options
+	whole   bool        // datagrams can be kept from being fragmented
 	gro     bool        // what arrives as one message may be many datagrams
 	gso     atomic.Bool // false once a device could not
 	workers []*worker
@@ -49,7 +50,7 @@ func New(o Options) (*Plane, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	p := &Plane{o: o}
+	p := &Plane{o: o, whole: canKeepWhole()}
 	p.streams.init()
 	p.listeners.Store(new([]*listener))
 	return p, nil

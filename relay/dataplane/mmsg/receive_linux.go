@@ -47,7 +47,7 @@ func (w *worker) fromClient(d *door, in *udpio.In, i int) {
 // message takes a datagram of a client.
 func (w *worker) message(d *door, c *dataplane.Client, b []byte) {
 	w.makeRoom()
-	data, kind := dataplane.ParseData(b)
+	data, kind := dataplane.ParseData(b, w.p.whole)
 	switch kind {
 	case dataplane.Stop:
 		w.counted.Drop(nil, dataplane.Malformed)
@@ -76,7 +76,7 @@ func (w *worker) message(d *door, c *dataplane.Client, b []byte) {
 		w.handOver(f, other, data.Payload)
 		return
 	}
-	w.toPeer(s, f, peer, data.Payload)
+	w.toPeer(s, f, peer, &data)
 }
 
 // find is the client's relay socket. Its datagrams may come to another worker

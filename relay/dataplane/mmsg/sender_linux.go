@@ -34,6 +34,7 @@ type item struct {
 	head, body []byte
 	pad        int
 	next       int32 // in its run; -1: the last
+	whole      bool  // not to leave in fragments
 }
 
 func (i *item) size() int { return len(i.head) + len(i.body) + i.pad }
@@ -66,7 +67,9 @@ type message struct {
 var zeros [4]byte
 
 // build makes messages of a run: of datagrams of one size, and one smaller at
-// the end, the kernel makes itself (UDP_SEGMENT).
+// the end, the kernel makes itself (UDP_SEGMENT). Those that are to stay whole
+// and others go together: the kernel never fragments what it segments, and
+// what is too large for that is sent one by one.
 func (x *sender) build(r *run, fd int) {
 	for at := r.first; at >= 0; {
 		if !x.out.Room(3) {
@@ -90,8 +93,11 @@ func (x *sender) build(r *run, fd int) {
 				break
 			}
 		}
-		if m.n > 1 {
+		switch {
+		case m.n > 1:
 			x.out.Segment(size)
+		case first.whole:
+			x.out.Whole(r.to.Addr())
 		}
 		x.sent = append(x.sent, m)
 	}
@@ -139,7 +145,7 @@ func (x *sender) unsent(fd, at, all int, err error) int {
 			x.settle(&x.sent[i], dataplane.SocketFull)
 		}
 		return all - at
-	case err == unix.EMSGSIZE:
+	case err == unix.EMSGSIZE && !x.items[m.first].whole:
 		x.settle(m, verdict(x.out.SendFragmented(fd, at)))
 	default:
 		x.settle(m, verdict(err))
@@ -164,7 +170,10 @@ func (x *sender) singly(fd int, m *message, err error) {
 		x.one.Part(it.head)
 		x.one.Part(it.body)
 		x.one.Part(zeros[:it.pad])
-		x.settle(&message{run: m.run, n: 1, bytes: len(it.body)}, sendOne(x.one, fd))
+		if it.whole {
+			x.one.Whole(m.run.to.Addr())
+		}
+		x.settle(&message{run: m.run, n: 1, bytes: len(it.body)}, sendOne(x.one, fd, it.whole))
 		at = it.next
 	}
 }

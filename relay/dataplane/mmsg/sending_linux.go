@@ -64,8 +64,8 @@ func (w *worker) makeRoom() {
 	}
 }
 
-func (w *worker) toPeer(s *socket, f *dataplane.Flow, peer netip.AddrPort, payload []byte) {
-	w.queue(run{socket: s, flow: f, way: toPeer, to: peer}, item{body: payload})
+func (w *worker) toPeer(s *socket, f *dataplane.Flow, peer netip.AddrPort, data *dataplane.Data) {
+	w.queue(run{socket: s, flow: f, way: toPeer, to: peer}, item{body: data.Payload, whole: data.DontFragment})
 }
 
 func (w *worker) toDatagramClient(s *socket, f *dataplane.Flow, channel uint16, from netip.AddrPort, payload []byte) {

@@ -59,7 +59,7 @@ func (u *upstream) flush() {
 
 // message takes one message.
 func (u *upstream) message(c *dataplane.Client, b []byte) dataplane.Kind {
-	data, kind := dataplane.ParseData(b)
+	data, kind := dataplane.ParseData(b, u.p.whole)
 	switch kind {
 	case dataplane.Stop:
 		return u.stop(dataplane.Malformed)
@@ -77,7 +77,7 @@ func (u *upstream) message(c *dataplane.Client, b []byte) dataplane.Kind {
 	if other := u.p.relays.Find(peer); other != nil {
 		return u.handOver(other, data.Payload)
 	}
-	u.queue(peer, data.Payload)
+	u.queue(peer, &data)
 	return dataplane.ToPeer
 }
 
@@ -95,9 +95,9 @@ func (u *upstream) stop(v dataplane.Verdict) dataplane.Kind {
 }
 
 // queue adds a payload to the last run, if it goes the same way.
-func (u *upstream) queue(peer netip.AddrPort, payload []byte) {
+func (u *upstream) queue(peer netip.AddrPort, data *dataplane.Data) {
 	at := int32(len(u.items))
-	u.items = append(u.items, item{body: payload, next: -1})
+	u.items = append(u.items, item{body: data.Payload, whole: data.DontFragment, next: -1})
 	if n := len(u.runs); n > 0 && u.runs[n-1].to == peer {
 		r := &u.runs[n-1]
 		u.items[r.last].next, r.last = at, at

@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(testing.TB) Network) {
 		{"an answer made later is sent", lateAnswer},
 		{"a channel carries both ways", carriesChannel},
 		{"indications carry both ways", carriesIndications},
+		{"DONT-FRAGMENT is honoured or handed up", keepsWhole},
 		{"tallies are exact", countsExactly},
 		{"each datagram is asked once", asksOnce},
 		{"a refusal drops and is counted", refuses},
@@ -58,7 +59,7 @@ func handsUp(t *testing.T, b *bed) {
 	}
 	// A Send indication that is not wholly understood is not the plane's.
 	strange := sendIndication(b.peer.addr, []byte("data"))
-	strange[20], strange[21] = 0x00, 0x1a // DONT-FRAGMENT in place of the peer
+	strange[20], strange[21] = 0x7f, 0xff // an attribute that nobody knows in place of the peer
 	b.client.send(b.listener, strange)
 	b.client.expect(strange, b.listener)
 	if n := b.Plane.Counters().Control.Packets(); n != 7 {
@@ -93,6 +94,28 @@ func carriesIndications(_ *testing.T, b *bed) {
 	// A bound peer may be sent to by indication; it answers over the channel.
 	b.client.send(b.listener, sendIndication(b.peer.addr, []byte("hi")))
 	b.peer.expect([]byte("hi"), b.relay.Bind)
+}
+
+func keepsWhole(t *testing.T, b *bed) {
+	can := b.Plane.Caps().DontFragment
+	for _, n := range []int{0, 1, 160, 1200} {
+		whole := dontFragment(sendIndication(b.other.addr, payload(n)))
+		b.client.send(b.listener, whole)
+		if can {
+			b.other.expect(payload(n), b.relay.Bind)
+		} else {
+			b.client.expect(whole, b.listener)
+		}
+	}
+	if can {
+		b.client.send(b.listener, dontFragment(sendIndication(b.other.addr, payload(b.Plane.Caps().MaxPayload+1))))
+		b.barrier(b.client)
+	}
+	b.Plane.Remove(b.relay)
+	c := b.Plane.Counters()
+	if sent, up := c.ToPeer.Packets(), c.Control.Packets(); can && (sent != 4 || c.Dropped(dataplane.Oversize) != 1) || !can && (sent != 0 || up != 4) {
+		t.Errorf("%d were sent, %d handed up, %d too large", sent, up, c.Dropped(dataplane.Oversize))
+	}
 }
 
 func countsExactly(t *testing.T, b *bed) {

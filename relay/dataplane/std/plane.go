@@ -55,7 +55,7 @@ func New(o Options) (*Plane, error) {
 		o.SocketBuffer = 4 << 20
 	}
 	return &Plane{
-		now: o.Now, buffer: o.SocketBuffer, table: dataplane.NewSwitch(maxPayload),
+		now: o.Now, buffer: o.SocketBuffer, table: dataplane.NewSwitch(caps),
 		done: make(chan struct{}), relays: make(map[*dataplane.Relay]*socket),
 	}, nil
 }
@@ -146,10 +146,11 @@ func (p *Plane) Listeners() (all []dataplane.ListenerStats) {
 // Live implements dataplane.Plane.
 func (p *Plane) Live(addr netip.AddrPort) bool { return p.table.Find(addr) != nil }
 
+// caps: nothing portable says for one datagram that it is not to be fragmented.
+var caps = dataplane.Caps{Name: "std", MaxPayload: maxPayload}
+
 // Caps implements dataplane.Plane.
-func (p *Plane) Caps() dataplane.Caps {
-	return dataplane.Caps{Name: "std", MaxPayload: maxPayload}
-}
+func (p *Plane) Caps() dataplane.Caps { return caps }
 
 // Counters implements dataplane.Plane.
 func (p *Plane) Counters() *dataplane.Counters { return &p.table.Counters }
