@@ -5,12 +5,11 @@ import (
 
 	"turnpike/auth"
 	"turnpike/ratelimit"
-	"turnpike/relay/dataplane"
 	"turnpike/relay/engine"
 	"turnpike/relay/gate"
 )
 
-func (x *session) startAllocate(r *gate.Request) (engine.Request, bool) {
+func (x *session) startAllocate(r *gate.Request) (parts []part) {
 	s, now := x.server, x.server.now()
 	var refusal ratelimit.Refusal
 	x.reservation, refusal = s.o.Ledger.Reserve(
@@ -21,7 +20,12 @@ func (x *session) startAllocate(r *gate.Request) (engine.Request, bool) {
 		s.counts.quota[refusal].Add(1)
 		return x.refuse(r, codeQuotaReached)
 	}
-	return engine.Request{Leg: x.leg, Method: engine.Allocate, Lifetime: x.grant(r.Lifetime, x.start)}, true
+	for i := range x.halves {
+		if h := &x.halves[i]; h.leg != nil {
+			parts = append(parts, part{half: h, ask: engine.Request{Leg: h.leg, Method: engine.Allocate, Lifetime: x.grant(r.Lifetime, x.start)}})
+		}
+	}
+	return parts
 }
 
 // limits are what a role allows one of its users.
@@ -42,25 +46,11 @@ func (x *session) grant(want time.Duration, now time.Time) time.Duration {
 	return (left + time.Second - 1).Truncate(time.Second)
 }
 
-// extend moves the deadline to a lifetime after now, but never past the
-// session's limit. false: the session has ended meanwhile.
-func (x *session) extend(now time.Time, lifetime time.Duration) bool {
-	old := x.expires.Load()
-	return !ended(old) && x.expires.CompareAndSwap(old, min(x.at(now.Add(lifetime)), x.limit))
-}
-
-func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
+func (x *session) finishAllocate(r *gate.Request, parts []part) {
 	s, now := x.server, x.server.now()
-	code := x.outcome(res)
-	if code == 0 {
-		code = x.install()
-	}
-	if code != 0 {
-		if x.relay != nil { // pion has made the allocation all the same
-			s.o.Plane.Remove(x.relay)
-			x.unreserve()
-			s.forget(x)
-		}
+	x.meter = x.reservation.Meter()
+	answer, code := x.given(parts)
+	if !answer.Relayed.IsValid() {
 		x.reservation.Release(now)
 		s.drop(x)
 		refusal := s.refusal(r, code)
@@ -71,48 +61,110 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 		return
 	}
 	x.reservation.Confirm()
-	x.expires.Store(min(x.at(now.Add(res.Lifetime)), x.limit))
+	for i := range x.halves {
+		if h := &x.halves[i]; h.flow != nil {
+			h.expires.Store(min(x.at(now.Add(answer.Lifetime)), x.limit))
+			x.live(h).Add(1)
+		}
+	}
 	s.counts.allocated(0)
-	x.live().Add(1)
-	answer := s.gate.Answer(make([]byte, 0, 256), r, gate.Answer{Lifetime: res.Lifetime, Relayed: x.relay.Public, Token: x.token()})
+	b := s.gate.Answer(make([]byte, 0, 256), r, answer)
 	x.hold() // before anyone can end it
-	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: answer, Relayed: x.relay.Public})
-	s.o.Plane.Send(r.Client, answer)
+	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: b, Relayed: answer.Relayed, Additional: answer.Additional})
+	s.o.Plane.Send(r.Client, b)
 	if x.gone.Load() {
 		s.end(x, EndDisconnected)
 	}
 }
 
-// install lets the flow pass. It can fail only while the plane is closing.
-func (x *session) install() int {
-	x.meter = x.reservation.Meter()
-	x.flow = &dataplane.Flow{Client: x.client, Relay: x.relay, Pass: x, Class: uint8(x.transport)}
-	if x.server.o.Plane.Install(x.flow) != nil {
-		return codeInsufficientCapacity
+// given is the answer for what there is of an Allocate's halves; without an address,
+// code says why.
+func (x *session) given(parts []part) (a gate.Answer, code int) {
+	a.Token = x.token()
+	for i := range parts {
+		h := parts[i].half
+		c := x.complete(h, parts[i].result)
+		switch {
+		case c != 0:
+			code = max(code, c) // 508 says more than 440
+			a.Missing, a.MissingCode = h.family, codeInsufficientCapacity
+			if c == codeFamilyNotSupported {
+				a.MissingCode = c
+			}
+		case a.Relayed.IsValid():
+			a.Additional = h.relay.Public
+		default:
+			a.Relayed, a.Lifetime = h.relay.Public, parts[i].result.Lifetime
+		}
 	}
-	return 0
+	return a, code
 }
 
-func (x *session) startRefresh(r *gate.Request) (engine.Request, bool) {
-	if x.ended() {
-		return x.refuse(r, codeAllocationMismatch)
+// complete lets a half pass that pion has agreed to. Of one that is not to be had
+// nothing is left; the code says why.
+func (x *session) complete(h *half, res engine.Result) int {
+	code := h.refused
+	if code == 0 {
+		code = codeOf(res)
 	}
-	if r.Lifetime == 0 {
-		x.stopData()
-		return engine.Request{Leg: x.leg, Method: engine.Refresh}, true
+	if code == 0 {
+		code = x.install(h)
 	}
-	return engine.Request{Leg: x.leg, Method: engine.Refresh, Lifetime: x.grant(r.Lifetime, x.server.now())}, true
+	if code != 0 {
+		x.stop(h)
+		if h.relay != nil { // pion has made the allocation all the same
+			x.unreserve()
+			x.server.forget(x, h)
+		}
+	}
+	return code
 }
 
-func (x *session) finishRefresh(r *gate.Request, res engine.Result) {
+func (x *session) startRefresh(r *gate.Request) (parts []part) {
+	at := x.at(x.server.now())
+	for i := range x.halves {
+		h := &x.halves[i]
+		if h.lives(at) && (r.Family == 0 || r.Family == h.family) {
+			parts = append(parts, part{half: h, ask: engine.Request{Leg: h.leg, Method: engine.Refresh}})
+		}
+	}
+	if len(parts) == 0 {
+		return x.refuse(r, x.mismatch())
+	}
+	for i := range parts {
+		if r.Lifetime == 0 {
+			x.stop(parts[i].half)
+		} else {
+			parts[i].ask.Lifetime = x.grant(r.Lifetime, x.server.now())
+		}
+	}
+	return parts
+}
+
+func (x *session) finishRefresh(r *gate.Request, parts []part) {
 	if r.Lifetime == 0 {
-		x.finish(EndClient)
+		for _, p := range parts {
+			x.left(p.half)
+		}
+		if x.over() {
+			x.stopData() // the reaper may be about to stop the other half
+			x.finish(EndClient)
+		}
 		x.server.answer(r, gate.Answer{})
 		return
 	}
-	code := x.outcome(res)
-	if code == 0 && !x.extend(x.server.now(), res.Lifetime) {
-		code = codeAllocationMismatch
+	x.server.answer(r, x.extended(parts))
+}
+
+// extended moves the deadlines of the halves that pion has refreshed. Of two it is
+// enough that one is left: the other is not meant any more (RFC 8656 §8.1).
+func (x *session) extended(parts []part) (a gate.Answer) {
+	now := x.server.now()
+	a.Code = x.outcome(parts)
+	for _, p := range parts {
+		if a.Code != codeServerError && codeOf(p.result) == 0 && x.extend(p.half, now, p.result.Lifetime) {
+			a = gate.Answer{Lifetime: p.result.Lifetime}
+		}
 	}
-	x.server.answer(r, gate.Answer{Code: code, Lifetime: res.Lifetime})
+	return a
 }

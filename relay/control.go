@@ -105,21 +105,50 @@ func (x *session) submit(r *gate.Request) bool {
 		start, finish = x.startPermission, x.finishPermission
 	}
 	served := make(chan struct{})
-	queued := x.engine.Submit(func() (engine.Request, bool) {
+	queued := x.serve(func() []part {
 		x.inFlight.Add(-1)
-		q, ok := start(r)
-		if !ok {
+		parts := start(r)
+		if len(parts) == 0 {
 			close(served)
 		}
-		return q, ok
-	}, func(res engine.Result) {
-		finish(r, res)
+		return parts
+	}, func(parts []part) {
+		finish(r, parts)
 		close(served)
 	})
 	if queued && r.Client.Stream != nil {
 		await(served)
 	}
 	return queued
+}
+
+// part is what one half's leg is asked for a request, and what became of it.
+type part struct {
+	half   *half
+	ask    engine.Request
+	result engine.Result
+}
+
+// serve has the engine serve the parts of a request one after the other, and
+// nothing of the session in between. Without parts finish is not called.
+func (x *session) serve(start func() []part, finish func([]part)) bool {
+	var parts []part
+	var done func(engine.Result)
+	at := 0
+	done = func(res engine.Result) {
+		parts[at].result = res
+		if at++; at == len(parts) {
+			finish(parts)
+			return
+		}
+		x.engine.Next(func() (engine.Request, bool) { return parts[at].ask, true }, done)
+	}
+	return x.engine.Submit(func() (engine.Request, bool) {
+		if parts = start(); len(parts) == 0 {
+			return engine.Request{}, false
+		}
+		return parts[0].ask, true
+	}, done)
 }
 
 func await(served <-chan struct{}) {
@@ -137,6 +166,8 @@ const (
 	codeBadRequest           = 400
 	codeForbidden            = 403
 	codeAllocationMismatch   = 437
+	codeFamilyNotSupported   = 440
+	codeFamilyMismatch       = 443
 	codeQuotaReached         = 486
 	codeServerError          = 500
 	codeInsufficientCapacity = 508
@@ -150,18 +181,34 @@ func (s *Server) answer(r *gate.Request, a gate.Answer) []byte {
 }
 
 // refuse answers a request with an error code before pion has seen it.
-func (x *session) refuse(r *gate.Request, code int) (engine.Request, bool) {
+func (x *session) refuse(r *gate.Request, code int) []part {
 	x.server.answer(r, gate.Answer{Code: code})
-	return engine.Request{}, false
+	return nil
 }
 
-// outcome turns the engine's result into an error code; 0 is success.
-func (x *session) outcome(res engine.Result) int {
+// outcome turns the engine's results on a live session into an error code; 0 is
+// success of all. What pion did of a request that fails is nothing: it decides on
+// no datagram, and what it has lapses by itself.
+func (x *session) outcome(parts []part) (code int) {
+	for _, p := range parts {
+		c := codeOf(p.result)
+		switch {
+		case p.half.ended():
+			c = x.mismatch()
+		case c == codeServerError:
+			x.faulty.Store(true)
+		}
+		code = max(code, c)
+	}
+	return code
+}
+
+// codeOf turns the engine's result into an error code; 0 is success.
+func codeOf(res engine.Result) int {
 	switch {
-	case res.Unanswered, errors.Is(res.Err, engine.ErrLeg), ended(x.expires.Load()):
+	case res.Unanswered, errors.Is(res.Err, engine.ErrLeg):
 		return codeAllocationMismatch
 	case res.Err != nil: // a fault of ours or pion's, which the engine counts
-		x.faulty.Store(true)
 		return codeServerError
 	}
 	return res.Code

@@ -2,10 +2,10 @@ package relay
 
 import (
 	"context"
-	"math"
 	"net/netip"
 	"time"
 
+	"turnpike/relay/dataplane"
 	"turnpike/relay/engine"
 )
 
@@ -41,6 +41,7 @@ type Record struct {
 	Transport    string
 	Client       netip.AddrPort
 	Relayed      netip.AddrPort
+	Additional   netip.AddrPort // of the other family, for a dual allocation that got both
 	Start, End   time.Time
 
 	PacketsToPeer, BytesToPeer     uint64
@@ -71,14 +72,13 @@ func (s *Server) runReaper(ctx context.Context) {
 func (s *Server) reap(now time.Time) {
 	s.lapsing = s.sessions.filter(s.lapsing[:0], func(x *session) bool { return x.due(now) })
 	for _, x := range s.lapsing {
-		deadline := x.expires.Load()
+		if x.over() { // by the client, just now
+			continue
+		}
+		why, last := x.lapse(now)
 		switch {
-		case ended(deadline): // by the client, just now
-		case x.at(now) >= deadline:
-			// A Refresh may be moving the deadline at this instant; then it lives.
-			if x.expires.CompareAndSwap(deadline, math.MinInt64) {
-				s.end(x, x.lapsed(deadline))
-			}
+		case last:
+			s.end(x, why)
 		case x.faulty.Load():
 			s.end(x, EndFault)
 		case x.idle(now):
@@ -93,7 +93,17 @@ func (s *Server) reap(now time.Time) {
 // due reports whether the reaper has to look at the session. It is asked of all
 // of them every second, so it makes no garbage.
 func (x *session) due(now time.Time) bool {
-	return !x.view.Load().Pending && (x.at(now) >= x.expires.Load() || x.faulty.Load() || x.idle(now))
+	if x.view.Load().Pending {
+		return false
+	}
+	at := x.at(now)
+	return x.halves[0].due(at) || x.halves[1].due(at) || x.faulty.Load() || x.idle(now)
+}
+
+// due reports whether the half's time is over and it has not ended.
+func (h *half) due(at int64) bool {
+	deadline := h.expires.Load()
+	return !ended(deadline) && at >= deadline
 }
 
 // lapsed tells the two ways of running out of time apart.
@@ -111,7 +121,13 @@ func (x *session) idle(now time.Time) bool {
 	if limit == 0 {
 		return false
 	}
-	if n := x.flow.Count.ToPeer.Packets() + x.flow.Count.ToClient.Packets(); n != x.moved {
+	var n uint64
+	for i := range x.halves {
+		if f := x.halves[i].flow; f != nil {
+			n += f.Count.ToPeer.Packets() + f.Count.ToClient.Packets()
+		}
+	}
+	if n != x.moved {
 		x.moved, x.movedAt = n, now
 	}
 	return now.Sub(x.movedAt) >= limit
@@ -124,17 +140,27 @@ func (s *Server) end(x *session, why End) {
 	}
 	x.stopData()
 	x.finish(why)
-	s.forget(x)
+	for i := range x.halves {
+		if h := &x.halves[i]; h.flow != nil {
+			s.forget(x, h)
+		}
+	}
 }
 
-// forget leaves a session whose data has stopped to tellPion.
-func (s *Server) forget(x *session) {
+// forget leaves a half whose data has stopped to tellPion.
+func (s *Server) forget(x *session, h *half) {
 	s.overMu.Lock()
-	s.over = append(s.over, x)
+	s.over = append(s.over, overLeg{x.engine, h.leg})
 	s.overMu.Unlock()
 }
 
-// tellPion ends the legs of sessions that are over; their relay ports are free
+// overLeg is a leg that pion takes for alive, or has been told of before.
+type overLeg struct {
+	engine *engine.Engine
+	leg    *engine.Leg
+}
+
+// tellPion ends the legs of halves that are over; their relay ports are free
 // then. It waits for pion, so only the reaper calls it.
 func (s *Server) tellPion() {
 	s.overMu.Lock()
@@ -155,7 +181,8 @@ func (x *session) finish(why End) {
 		x.reservation.Release(now)
 		s.drop(x)
 		x.release()
-		x.live().Add(-1)
+		x.left(&x.halves[0])
+		x.left(&x.halves[1])
 		s.tell(x.record(why, now))
 	})
 }
@@ -190,13 +217,24 @@ func (s *Server) runRecords() {
 }
 
 func (x *session) record(why End, now time.Time) Record {
-	c := &x.flow.Count
-	return Record{
+	v := x.view.Load()
+	r := Record{
 		ID: x.id, Why: why, User: x.identity.User, Tenant: x.identity.Tenant, Role: x.identity.Role.Name,
 		CredentialID: x.identity.CredentialID, Transport: x.transport.String(),
-		Client: x.client.Addr, Relayed: x.relay.Public, Start: x.start, End: now,
-		PacketsToPeer: c.ToPeer.Packets(), BytesToPeer: c.ToPeer.Bytes(),
-		PacketsToClient: c.ToClient.Packets(), BytesToClient: c.ToClient.Bytes(),
-		Dropped: c.Dropped(),
+		Client: x.client.Addr, Relayed: v.Relayed, Additional: v.Additional, Start: x.start, End: now,
 	}
+	for i := range x.halves {
+		if f := x.halves[i].flow; f != nil {
+			r.add(&f.Count)
+		}
+	}
+	return r
+}
+
+func (r *Record) add(c *dataplane.FlowCount) {
+	r.PacketsToPeer += c.ToPeer.Packets()
+	r.BytesToPeer += c.ToPeer.Bytes()
+	r.PacketsToClient += c.ToClient.Packets()
+	r.BytesToClient += c.ToClient.Bytes()
+	r.Dropped += c.Dropped()
 }

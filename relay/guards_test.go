@@ -14,7 +14,7 @@ import (
 func guarded(t *testing.T, l ratelimit.Limits) (x *session, bound, loose netip.AddrPort, now time.Time) {
 	t.Helper()
 	x, now = bareSession(t, l, netpolicy.Options{})
-	x.expires.Store(int64(600 * time.Second))
+	x.halves[0].expires.Store(int64(600 * time.Second))
 	bound, loose = netip.MustParseAddrPort("93.184.216.1:5000"), netip.MustParseAddrPort("93.184.217.1:5000")
 	x.permit(0, []netip.AddrPort{bound}, &binding{number: 0x4000, peer: bound})
 	x.permit(0, []netip.AddrPort{loose}, nil)
@@ -60,7 +60,7 @@ func TestEveryWayIsGuarded(t *testing.T) {
 			{"user rate", ratelimit.Limits{UserBits: 8000}, nil, 1 << 20, 0, dataplane.RateUser},
 			{"bytes a day", ratelimit.Limits{UserBytesPerDay: 50}, nil, 100, 0, dataplane.QuotaBytes},
 			{"permission", ratelimit.Limits{}, nil, 100, 300 * time.Second, dataplane.NoPermission},
-			{"session", ratelimit.Limits{}, func(x *session) { x.expires.Store(int64(time.Second)) }, 100, time.Second, dataplane.Ended},
+			{"session", ratelimit.Limits{}, func(x *session) { x.halves[0].expires.Store(int64(time.Second)) }, 100, time.Second, dataplane.Ended},
 		} {
 			x, bound, loose, now := guarded(t, c.limits)
 			try := ways(x, bound, loose)[way]
@@ -81,7 +81,7 @@ func TestEveryWayIsGuarded(t *testing.T) {
 func TestLapsedChannelIsNotUsed(t *testing.T) {
 	x, bound, _, now := guarded(t, ratelimit.Limits{})
 	x.permit(int64(400*time.Second), []netip.AddrPort{bound}, nil)
-	x.expires.Store(int64(time.Hour))
+	x.halves[0].expires.Store(int64(time.Hour))
 	if n, v := x.ToClient(bound, 1, now.Add(600*time.Second)); n != 0 || v != dataplane.Allow {
 		t.Errorf("channel %#x, %v", n, v)
 	}

@@ -23,6 +23,7 @@ type peers struct {
 // permission lets one address send to the client and be sent to.
 type permission struct {
 	addr  netip.Addr
+	half  *half
 	until atomic.Int64 // see session.at
 	sent  judged       // ports that the client sends to
 	heard judged       // ports that are heard: a peer must not push out the others
@@ -111,6 +112,22 @@ func (p *peers) with(now int64, permissions []*permission, channel *binding) *pe
 	return next
 }
 
+// without returns a table that has nothing of a half.
+func (p *peers) without(h *half) *peers {
+	next := new(peers)
+	for _, x := range p.permissions {
+		if x.half != h {
+			next.permissions = append(next.permissions, x)
+		}
+	}
+	for _, b := range p.channels {
+		if b.permission.half != h {
+			next.channels = append(next.channels, b)
+		}
+	}
+	return next
+}
+
 // live counts the entries that have not lapsed.
 func (p *peers) live(now int64) (permissions, channels int) {
 	for _, x := range p.permissions {
@@ -129,22 +146,22 @@ func (p *peers) live(now int64) (permissions, channels int) {
 // ToPeer implements dataplane.Pass.
 func (x *session) ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Time) (netip.AddrPort, dataplane.Verdict) {
 	table, at := x.peers.Load(), x.at(now)
-	if at >= x.expires.Load() {
-		return peer, dataplane.Ended
-	}
 	if channel == 0 {
 		p := table.permission(peer.Addr())
-		if p == nil || at >= p.until.Load() {
-			return peer, dataplane.NoPermission
+		if p == nil || !p.lives(at) {
+			return peer, x.missing(p, at, dataplane.NoPermission)
 		}
 		return peer, x.pass(&p.sent, peer, n, now, true)
 	}
 	b := table.channel(channel)
-	if b == nil || at >= b.until.Load() {
-		return peer, dataplane.NoChannel
+	if b == nil {
+		return peer, x.missing(nil, at, dataplane.NoChannel)
 	}
-	if at >= b.permission.until.Load() {
-		return peer, dataplane.NoPermission
+	if at >= b.until.Load() {
+		return peer, x.missing(b.permission, at, dataplane.NoChannel)
+	}
+	if !b.permission.lives(at) {
+		return peer, x.missing(b.permission, at, dataplane.NoPermission)
 	}
 	return b.peer, x.pass(&b.judged, b.peer, n, now, false)
 }
@@ -152,17 +169,26 @@ func (x *session) ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Ti
 // ToClient implements dataplane.Pass.
 func (x *session) ToClient(peer netip.AddrPort, n int, now time.Time) (uint16, dataplane.Verdict) {
 	table, at := x.peers.Load(), x.at(now)
-	if at >= x.expires.Load() {
-		return 0, dataplane.Ended
-	}
 	p := table.permission(peer.Addr())
-	if p == nil || at >= p.until.Load() {
-		return 0, dataplane.NoPermission
+	if p == nil || !p.lives(at) {
+		return 0, x.missing(p, at, dataplane.NoPermission)
 	}
 	if b := table.bound(peer); b != nil && at < b.until.Load() {
 		return b.number, x.pass(&b.judged, peer, n, now, false)
 	}
 	return 0, x.pass(&p.heard, peer, n, now, false)
+}
+
+// lives reports whether a permission has not lapsed, nor its half ended.
+func (p *permission) lives(at int64) bool { return at < p.until.Load() && p.half.lives(at) }
+
+// missing is the verdict on what has nothing to pass by, p at most: v, unless that
+// has ended which it would be of.
+func (x *session) missing(p *permission, at int64, v dataplane.Verdict) dataplane.Verdict {
+	if p != nil && !p.half.lives(at) || !x.halves[0].lives(at) && !x.halves[1].lives(at) {
+		return dataplane.Ended
+	}
+	return v
 }
 
 // pass asks the policy in force and the meters. A permission has no port

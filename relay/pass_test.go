@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"turnpike/ratelimit"
 	"turnpike/relay/dataplane"
 	"turnpike/relay/dataplane/mem"
+	"turnpike/relay/gate"
 )
 
 // bareSession is a session on no network, with limits and a policy.
@@ -30,7 +32,9 @@ func bareSession(t testing.TB, l ratelimit.Limits, o netpolicy.Options) (*sessio
 	s.SetPolicy(policyOf(t, o))
 	x := &session{server: s, start: now, identity: &auth.Identity{Role: &role}, reservation: reservation, meter: reservation.Meter()}
 	x.peers.Store(new(peers))
-	x.expires.Store(int64(time.Hour))
+	x.halves[0].family = gate.IPv4
+	x.halves[0].expires.Store(int64(time.Hour))
+	x.halves[1].expires.Store(math.MinInt64)
 	return x, now
 }
 

@@ -7,11 +7,12 @@ import (
 	"turnpike/relay/gate"
 )
 
-func (x *session) startPermission(r *gate.Request) (engine.Request, bool) {
-	if x.ended() {
-		return x.refuse(r, codeAllocationMismatch)
-	}
+func (x *session) startPermission(r *gate.Request) []part {
 	table, at := x.peers.Load(), x.at(x.server.now())
+	parts, ok := x.split(r.Peers, at)
+	if !ok {
+		return x.refuse(r, x.mismatch())
+	}
 	count, _ := table.live(at)
 	added, fresh := 0, 0
 	for i, peer := range r.Peers {
@@ -27,22 +28,44 @@ func (x *session) startPermission(r *gate.Request) (engine.Request, bool) {
 	if count+added > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
-	return engine.Request{Leg: x.leg, Method: engine.CreatePermission, Peers: r.Peers}, true
+	return parts
 }
 
-func (x *session) finishPermission(r *gate.Request, res engine.Result) {
-	code := x.outcome(res)
+// split gives each half the peers of its family; false: one of them does not live.
+func (x *session) split(peers []netip.AddrPort, at int64) (parts []part, ok bool) {
+	for i := range x.halves {
+		h := &x.halves[i]
+		var own []netip.AddrPort
+		for _, peer := range peers {
+			if x.of(peer.Addr()) == h {
+				own = append(own, peer)
+			}
+		}
+		if len(own) == 0 {
+			continue
+		}
+		if !h.lives(at) {
+			return nil, false
+		}
+		parts = append(parts, part{half: h, ask: engine.Request{Leg: h.leg, Method: engine.CreatePermission, Peers: own}})
+	}
+	return parts, true
+}
+
+func (x *session) finishPermission(r *gate.Request, parts []part) {
+	code := x.outcome(parts)
 	if code == 0 {
 		x.permit(x.at(x.server.now()), r.Peers, nil)
 	}
 	x.server.answer(r, gate.Answer{Code: code})
 }
 
-func (x *session) startChannel(r *gate.Request) (engine.Request, bool) {
-	if x.ended() {
-		return x.refuse(r, codeAllocationMismatch)
-	}
+func (x *session) startChannel(r *gate.Request) []part {
 	table, at, peer := x.peers.Load(), x.at(x.server.now()), r.Peers[0]
+	h := x.of(peer.Addr())
+	if !h.lives(at) {
+		return x.refuse(r, x.mismatch())
+	}
 	permissions, channels := table.live(at)
 	byNumber, byPeer := table.channel(r.Channel), table.bound(peer)
 	if byNumber != nil && at >= byNumber.until.Load() {
@@ -67,11 +90,11 @@ func (x *session) startChannel(r *gate.Request) (engine.Request, bool) {
 	if channels > x.server.o.Channels || permissions > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
-	return engine.Request{Leg: x.leg, Method: engine.ChannelBind, Channel: r.Channel, Peer: peer}, true
+	return []part{{half: h, ask: engine.Request{Leg: h.leg, Method: engine.ChannelBind, Channel: r.Channel, Peer: peer}}}
 }
 
-func (x *session) finishChannel(r *gate.Request, res engine.Result) {
-	code := x.outcome(res)
+func (x *session) finishChannel(r *gate.Request, parts []part) {
+	code := x.outcome(parts)
 	if code == 0 {
 		now := x.at(x.server.now())
 		b := x.peers.Load().channel(r.Channel)
@@ -104,7 +127,7 @@ func (x *session) permit(now int64, addrs []netip.AddrPort, b *binding) {
 		}
 		p := table.permission(peer.Addr())
 		if p == nil {
-			p = &permission{addr: peer.Addr()}
+			p = &permission{addr: peer.Addr(), half: x.of(peer.Addr())}
 			fresh = append(fresh, p)
 		}
 		p.until.Store(now + int64(permissionLifetime))

@@ -28,6 +28,9 @@ type Pool struct {
 // errNoPort says that no relayed transport address is to be had: 508.
 var errNoPort = errors.New("relay: no relay port is free")
 
+// errNoFamily says that there is no pool of a family: 440.
+var errNoFamily = errors.New("relay: no relay addresses of this family")
+
 // maxTries bounds the search when other programs hold ports of a pool.
 const maxTries = 256
 
@@ -88,6 +91,7 @@ func (p *ports) families() (all []gate.Family) {
 // open binds a relay socket of a family on a random free port that will do, and
 // a second one on the next port if that is to be reserved.
 func (p *ports) open(plane dataplane.Plane, family gate.Family, want gate.Port) (r, next *dataplane.Relay, err error) {
+	err = errNoFamily
 	for _, pool := range p.pools {
 		if gate.FamilyOf(pool.Bind) != family {
 			continue
@@ -97,7 +101,7 @@ func (p *ports) open(plane dataplane.Plane, family gate.Family, want gate.Port) 
 			return r, next, err
 		}
 	}
-	return nil, nil, errNoPort
+	return nil, nil, err
 }
 
 func (p *portPool) open(plane dataplane.Plane, want gate.Port) (r, next *dataplane.Relay, err error) {

@@ -94,6 +94,20 @@ func (in *inside) answered() bool {
 	return binary.BigEndian.Uint16(b)&0x0110 == 0x0100
 }
 
+// allocate serves an Allocate, with what change makes of pion's answers.
+func (in *inside) allocate(r *gate.Request, change func([]part)) *session {
+	done := make(chan struct{})
+	x := in.newSession(r, time.Now())
+	in.sessions.add(x)
+	x.serve(func() []part { return x.startAllocate(r) }, func(parts []part) {
+		change(parts)
+		x.finishAllocate(r, parts)
+		close(done)
+	})
+	<-done
+	return x
+}
+
 // stick keeps the engine at one request until free is called.
 func (in *inside) stick() (free func()) {
 	busy, going := make(chan struct{}), make(chan struct{})
@@ -106,11 +120,11 @@ func (in *inside) stick() (free func()) {
 func TestNothingIsGrantedToAnEndedSession(t *testing.T) {
 	for _, c := range []struct {
 		method gate.Method
-		finish func(*session) func(*gate.Request, engine.Result)
+		finish func(*session) func(*gate.Request, []part)
 	}{
-		{gate.Refresh, func(x *session) func(*gate.Request, engine.Result) { return x.finishRefresh }},
-		{gate.CreatePermission, func(x *session) func(*gate.Request, engine.Result) { return x.finishPermission }},
-		{gate.ChannelBind, func(x *session) func(*gate.Request, engine.Result) { return x.finishChannel }},
+		{gate.Refresh, func(x *session) func(*gate.Request, []part) { return x.finishRefresh }},
+		{gate.CreatePermission, func(x *session) func(*gate.Request, []part) { return x.finishPermission }},
+		{gate.ChannelBind, func(x *session) func(*gate.Request, []part) { return x.finishChannel }},
 	} {
 		in := newInside(t)
 		in.forward(in.request(gate.Allocate), time.Now())
@@ -119,7 +133,7 @@ func TestNothingIsGrantedToAnEndedSession(t *testing.T) {
 		}
 		x := in.sessions.get(in.client)
 		in.end(x, EndIdle) // the reaper, between start and finish
-		c.finish(x)(in.request(c.method), engine.Result{Lifetime: DefaultLifetime})
+		c.finish(x)(in.request(c.method), []part{{half: &x.halves[0], result: engine.Result{Lifetime: DefaultLifetime}}})
 		if in.answered() {
 			t.Errorf("%s: the client was told that its session lives", c.method)
 		}
@@ -133,15 +147,8 @@ func TestNothingIsGrantedToAnEndedSession(t *testing.T) {
 // whose state at pion is unknown ends.
 func TestFaultsLeaveNothing(t *testing.T) {
 	in := newInside(t)
-	r, done := in.request(gate.Allocate), make(chan struct{})
-	x := in.newSession(r, time.Now())
-	in.sessions.add(x)
-	x.engine.Submit(func() (engine.Request, bool) { return x.startAllocate(r) }, func(engine.Result) {
-		x.finishAllocate(r, engine.Result{Err: engine.ErrFault})
-		close(done)
-	})
-	<-done
-	if in.answered() || in.plane.Live(x.relay.Public) {
+	x := in.allocate(in.request(gate.Allocate), func(parts []part) { parts[0].result = engine.Result{Err: engine.ErrFault} })
+	if in.answered() || in.plane.Live(x.halves[0].relay.Public) {
 		t.Error("an Allocate without an allocation was confirmed, or its relay lives on")
 	}
 
@@ -150,7 +157,7 @@ func TestFaultsLeaveNothing(t *testing.T) {
 		t.Fatal("no allocation")
 	}
 	y := in.sessions.get(in.client)
-	y.finishRefresh(in.request(gate.Refresh), engine.Result{Err: engine.ErrFault})
+	y.finishRefresh(in.request(gate.Refresh), []part{{half: &y.halves[0], result: engine.Result{Err: engine.ErrFault}}})
 	if in.answered() {
 		t.Error("a Refresh was confirmed that pion did not serve")
 	}

@@ -203,22 +203,16 @@ func TestRefusedTokensAreCounted(t *testing.T) {
 func TestFaultsLeaveNoReservation(t *testing.T) {
 	in := newInside(t)
 	allocate := func(want gate.Port) *session {
-		r, done := in.request(gate.Allocate), make(chan struct{})
+		r := in.request(gate.Allocate)
 		r.Port = want
-		x := in.newSession(r, time.Now())
-		in.sessions.add(x)
-		x.engine.Submit(func() (engine.Request, bool) { return x.startAllocate(r) }, func(engine.Result) {
-			x.finishAllocate(r, engine.Result{Err: engine.ErrFault})
-			close(done)
-		})
-		<-done
+		x := in.allocate(r, func(parts []part) { parts[0].result = engine.Result{Err: engine.ErrFault} })
 		if in.answered() {
 			t.Error("an Allocate without an allocation was confirmed")
 		}
 		return x
 	}
 	x := allocate(gate.Port{Even: true, Reserve: true})
-	if in.plane.Live(x.relay.Public) || in.plane.Live(x.reserved.relay.Public) {
+	if in.plane.Live(x.halves[0].relay.Public) || in.plane.Live(x.reserved.relay.Public) {
 		t.Error("a port of the pair lives on")
 	}
 	in.reap(time.Now())
@@ -233,8 +227,8 @@ func TestFaultsLeaveNoReservation(t *testing.T) {
 		t.Fatal(err)
 	}
 	y := allocate(gate.Port{Token: &maker.reserved.token})
-	if y.relay != maker.reserved.relay || in.plane.Live(y.relay.Public) {
-		t.Errorf("claimed %v, and it lives on", y.relay)
+	if relay := y.halves[0].relay; relay != maker.reserved.relay || in.plane.Live(relay.Public) {
+		t.Errorf("claimed %v, and it lives on", relay)
 	}
 	in.reap(time.Now())
 	in.left(9)

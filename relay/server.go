@@ -116,7 +116,7 @@ type Server struct {
 	lapsing []*session // the reaper's own, to be used again
 
 	overMu sync.Mutex // guards over
-	over   []*session // ended, and pion does not know it yet
+	over   []overLeg  // of sessions that have ended, and pion does not know it yet
 
 	records chan Record   // to Options.Ended
 	emptied chan struct{} // a session has gone while draining

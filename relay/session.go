@@ -3,10 +3,8 @@ package relay
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"hash/maphash"
 	"math"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,11 +17,11 @@ import (
 )
 
 // session is one allocation: of one client, under one credential, with one
-// relayed transport address.
+// relayed transport address, or one of each family.
 type session struct {
 	server    *Server
 	engine    *engine.Engine
-	leg       *engine.Leg
+	halves    [2]half // the first alone, but for a dual allocation
 	id        string
 	client    dataplane.Client
 	transport gate.Transport
@@ -33,20 +31,17 @@ type session struct {
 	inFlight  atomic.Int32 // requests queued for the engine
 
 	// Set while the Allocate is served, never changed after.
-	counted     bool // the refusal is counted, under its own name
-	relay       *dataplane.Relay
+	counted     bool         // the refusal is counted, under its own name
 	reserved    *reservation // the port above the relay's, until it is claimed
-	flow        *dataplane.Flow
 	reservation *ratelimit.Reservation
 	meter       *ratelimit.Meter
 
 	fresh ratelimit.Pace // peers it had nothing to do with before
 
-	view    atomic.Pointer[gate.Session] // what the gate sees
-	peers   atomic.Pointer[peers]
-	expires atomic.Int64 // see at; math.MinInt64 once ended
-	gone    atomic.Bool  // its connection is over
-	faulty  atomic.Bool  // what pion made of its last request is unknown
+	view   atomic.Pointer[gate.Session] // what the gate sees while all halves live
+	peers  atomic.Pointer[peers]
+	gone   atomic.Bool // its connection is over
+	faulty atomic.Bool // what pion made of its last request is unknown
 
 	endOnce sync.Once
 
@@ -55,20 +50,12 @@ type session struct {
 	movedAt time.Time
 }
 
-// live is the gauge that the session is counted in while it lives.
-func (x *session) live() *atomic.Int64 {
-	return &x.server.counts.live[x.transport][gate.FamilyOf(x.relay.Public.Addr())-gate.IPv4]
-}
-
 // at is a time on the session's own scale: nanoseconds since it began, by the
 // monotonic clock.
 func (x *session) at(t time.Time) int64 { return int64(t.Sub(x.start)) }
 
 // ended reports whether a deadline is that of a session that has ended.
 func ended(expires int64) bool { return expires == math.MinInt64 }
-
-// ended reports whether the session has ended or its time is over.
-func (x *session) ended() bool { return x.at(x.server.now()) >= x.expires.Load() }
 
 func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	x := &session{
@@ -80,8 +67,12 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
 	x.fresh.Set(s.o.NewPeers)
-	family, want := r.Family, r.Port // r itself must not live as long as the leg
-	x.leg = x.engine.NewLeg(func() (netip.AddrPort, error) { return x.openRelay(family, want) }, x.closeRelay)
+	x.begin(&x.halves[0], r.Family, r.Port)
+	if r.Dual {
+		x.begin(&x.halves[1], gate.IPv6, r.Port)
+	} else {
+		x.halves[1].expires.Store(math.MinInt64)
+	}
 	x.peers.Store(new(peers))
 	x.view.Store(&gate.Session{Pending: true, Identity: r.Identity, Tx: r.Tx})
 	return x
@@ -91,43 +82,6 @@ func newID() string {
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
-}
-
-// openRelay is called by pion, on its goroutine, while the Allocate is served.
-func (x *session) openRelay(family gate.Family, want gate.Port) (netip.AddrPort, error) {
-	s, now := x.server, x.server.now()
-	if want.Token != nil {
-		if x.relay = s.ports.reserved.claim(*want.Token, x.identity, now); x.relay == nil {
-			x.counted = true
-			return netip.AddrPort{}, errNoPort
-		}
-		return x.relay.Public, nil
-	}
-	r, next, err := s.ports.open(s.o.Plane, family, want)
-	if err != nil {
-		if !errors.Is(err, errNoPort) {
-			s.counts.allocation.socket.Add(1)
-			x.counted = true
-		}
-		return netip.AddrPort{}, err
-	}
-	x.relay = r
-	if next != nil {
-		x.reserved = s.ports.reserved.reserve(next, x.identity, now)
-	}
-	return r.Public, nil
-}
-
-// closeRelay is called when pion has forgotten the allocation. By then the
-// socket is closed, but for the one way that is not ours: pion closing itself.
-func (x *session) closeRelay() { x.server.ports.close(x.server.o.Plane, x.relay) }
-
-// stopData closes the way of every datagram, and what the session has reserved.
-// The counters stand still then.
-func (x *session) stopData() {
-	x.expires.Store(math.MinInt64)
-	x.server.o.Plane.Remove(x.relay)
-	x.unreserve()
 }
 
 // table is the sessions by five-tuple.
@@ -161,10 +115,15 @@ func (t *table) get(c dataplane.Client) *session {
 
 // view is what the gate asks.
 func (t *table) view(c dataplane.Client) (gate.Session, bool) {
-	if x := t.get(c); x != nil {
-		return *x.view.Load(), true
+	x := t.get(c)
+	if x == nil {
+		return gate.Session{}, false
 	}
-	return gate.Session{}, false
+	v := *x.view.Load()
+	if v.Additional.IsValid() {
+		x.withoutEnded(&v)
+	}
+	return v, true
 }
 
 // add enters a session; false: its five-tuple has one.

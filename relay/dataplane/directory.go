@@ -16,6 +16,9 @@ type Relay struct {
 	flow atomic.Pointer[Flow]
 }
 
+// reaches reports whether an address is of the relay's own family.
+func (r *Relay) reaches(addr netip.Addr) bool { return r.Bind.Addr().Is4() == addr.Is4() }
+
 // Directory knows every open relay by its bind and its public address. Lookups
 // take no lock: every datagram makes one.
 type Directory struct {

@@ -20,6 +20,14 @@
 // network, so this works behind a NAT without hairpin, and a relay port is the
 // only address of ours that can be reached at all.
 //
+// # Two families
+//
+// A client may have a flow of each address family (RFC 8656 §7.1,
+// ADDITIONAL-ADDRESS-FAMILY). A datagram of the client is judged once, for both;
+// then the family of its peer says which of them sends and counts it, from which
+// relay socket. What the Pass refuses counts for either of them. Each flow is
+// installed and removed, and ends, by itself.
+//
 // # Two counters, never one
 //
 // A [Tally] counts what was handed to the kernel (or to the other session);

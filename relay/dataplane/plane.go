@@ -57,8 +57,8 @@ var ErrPortInUse = errors.New("dataplane: port in use")
 // ErrClosed says that the plane is closed.
 var ErrClosed = errors.New("dataplane: plane closed")
 
-// ErrClientInUse says that the client already has a flow.
-var ErrClientInUse = errors.New("dataplane: client already has a flow")
+// ErrClientInUse says that the client already has a flow of that family.
+var ErrClientInUse = errors.New("dataplane: client already has a flow of this address family")
 
 // Plane moves datagrams. All methods may be called from any goroutine.
 type Plane interface {
@@ -71,7 +71,9 @@ type Plane interface {
 	// are Live. Nothing passes before Install. A taken port is ErrPortInUse.
 	OpenRelay(bind, public netip.AddrPort) (*Relay, error)
 
-	// Install lets a flow's datagrams pass. A client has one flow at most.
+	// Install lets a flow's datagrams pass. A client has one flow of each address
+	// family at most, and both have the same Pass: another Pass comes after Remove
+	// has returned for what had the one before.
 	Install(*Flow) error
 
 	// Remove closes a relay's socket and ends its flow, if one was installed.

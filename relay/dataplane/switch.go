@@ -22,15 +22,16 @@ type Switch struct {
 
 // clientShard spreads the lock over the listeners' workers.
 type clientShard struct {
-	mu    sync.RWMutex // guards flows
-	flows map[Client]*Flow
+	mu     sync.RWMutex // guards the following fields
+	flows  map[Client]*Flow
+	second map[Client]*Flow // of clients in flows: that of the other family
 }
 
 // NewSwitch makes a switch for a plane that can do what caps says.
 func NewSwitch(caps Caps) *Switch {
 	s := &Switch{maxPayload: caps.MaxPayload, dontFragment: caps.DontFragment, seed: maphash.MakeSeed()}
 	for i := range s.clients {
-		s.clients[i].flows = make(map[Client]*Flow)
+		s.clients[i].flows, s.clients[i].second = make(map[Client]*Flow), make(map[Client]*Flow)
 	}
 	return s
 }
@@ -50,18 +51,32 @@ func (s *Switch) flow(c Client) *Flow {
 	return f
 }
 
+// other enters the flow that the client has beside f, or nil.
+func (s *Switch) other(c Client, f *Flow) *Flow {
+	sh := s.shard(c)
+	sh.mu.RLock()
+	g := sh.flows[c]
+	if g == f {
+		g = sh.second[c]
+	}
+	sh.mu.RUnlock()
+	if g == nil || !g.Enter() {
+		return nil
+	}
+	return g
+}
+
 // Install lets a flow's datagrams pass. Its relay must be in the Directory.
 func (s *Switch) Install(f *Flow) error {
 	sh := s.shard(f.Client)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.flows[f.Client] != nil {
+	if !sh.addLocked(f) {
 		return ErrClientInUse
 	}
-	sh.flows[f.Client] = f
 	f.Relay.flow.Store(f)
 	if s.Find(f.Relay.Bind) != f.Relay { // asked last: an Uninstall now sees the flow
-		delete(sh.flows, f.Client)
+		sh.removeLocked(f)
 		f.Relay.flow.Store(nil)
 		f.Close()
 		return ErrClosed
@@ -78,11 +93,38 @@ func (s *Switch) Uninstall(r *Relay) {
 	}
 	sh := s.shard(f.Client)
 	sh.mu.Lock()
-	if sh.flows[f.Client] == f {
-		delete(sh.flows, f.Client)
-	}
+	sh.removeLocked(f)
 	sh.mu.Unlock()
 	f.Close()
+}
+
+// addLocked enters a flow; false: its client has one of that family.
+func (sh *clientShard) addLocked(f *Flow) bool {
+	first := sh.flows[f.Client]
+	switch {
+	case first == nil:
+		sh.flows[f.Client] = f
+	case sh.second[f.Client] == nil && !first.Relay.reaches(f.Relay.Bind.Addr()):
+		sh.second[f.Client] = f
+	default:
+		return false
+	}
+	return true
+}
+
+// removeLocked takes a flow out, if it is there.
+func (sh *clientShard) removeLocked(f *Flow) {
+	second := sh.second[f.Client]
+	switch {
+	case second == f:
+		delete(sh.second, f.Client)
+	case sh.flows[f.Client] != f:
+	case second == nil:
+		delete(sh.flows, f.Client)
+	default:
+		sh.flows[f.Client] = second
+		delete(sh.second, f.Client)
+	}
 }
 
 // Kind says what to do with a datagram.
@@ -127,7 +169,10 @@ func (s *Switch) FromClient(c Client, buf []byte, n int, now time.Time) Move {
 		return Move{Kind: HandUp, Client: c, Data: b}
 	}
 	f := s.flow(c)
-	if f == nil || !f.Enter() {
+	if f != nil && !f.Enter() {
+		f = s.other(c, f)
+	}
+	if f == nil {
 		return s.stop(nil, NoFlow)
 	}
 	at := Headroom + offset(b, d.Payload)
@@ -145,6 +190,14 @@ func (s *Switch) toPeer(f *Flow, channel uint16, peer netip.AddrPort, buf []byte
 	peer, v := f.Pass.ToPeer(channel, peer, n, now)
 	if v != Allow {
 		return s.leave(f, v)
+	}
+	if !f.Relay.reaches(peer.Addr()) {
+		g := s.other(f.Client, f)
+		if g == nil {
+			return s.leave(f, NoFlow)
+		}
+		f.Leave()
+		f = g
 	}
 	if other := s.Find(peer); other != nil {
 		return s.handOver(f, other, buf, at, n, now)

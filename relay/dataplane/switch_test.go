@@ -181,3 +181,37 @@ func TestHandedOverAndLost(t *testing.T) {
 		t.Errorf("kind %d, %d sent, %d without a flow", m.Kind, f.Count.ToPeer.Packets(), s.Counters.Dropped(NoFlow))
 	}
 }
+
+// A flow that is ending beside another, and has not been taken out yet, is not
+// the end of the client.
+func TestOtherFamilyWhileOneEnds(t *testing.T) {
+	for _, ending := range []int{0, 1} {
+		s, first := oneFlow(t, peer4)
+		r := &Relay{Bind: peer6, Public: peer6}
+		if err := s.Add(r); err != nil {
+			t.Fatal(err)
+		}
+		to := netip.MustParseAddrPort("[2001:db8::7]:7")
+		second := &Flow{Client: client, Relay: r, Pass: yes{to}}
+		if err := s.Install(second); err != nil {
+			t.Fatal(err)
+		}
+		flows := []*Flow{first, second}
+		if ending == 1 { // the first is asked, and sends to a peer of the other family
+			first.Pass = yes{to}
+		}
+		flows[ending].Close()
+		buf, n := datagram([]byte{0x40, 0, 0, 1, 9})
+		m := s.FromClient(client, buf, n, noTime)
+		if ending == 1 {
+			if m.Kind != Stop || s.Counters.Dropped(NoFlow) != 1 || first.Count.Dropped() != 1 {
+				t.Errorf("kind %d, %d without a flow", m.Kind, s.Counters.Dropped(NoFlow))
+			}
+			continue
+		}
+		if m.Kind != ToPeer || m.Relay != r || m.Peer != to {
+			t.Fatalf("%+v", m)
+		}
+		s.Sent(&m)
+	}
+}

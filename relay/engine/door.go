@@ -51,6 +51,7 @@ type door struct {
 	serial  uint64 // transaction id of the last message
 	busy    bool   // x is under way
 	x       exchange
+	next    job // goes before the queue; see Engine.Next
 }
 
 // exchange is the request that pion is serving.
@@ -73,7 +74,7 @@ func (d *door) ReadFrom(p []byte) (int, net.Addr, error) {
 	}
 	for {
 		d.since.Store(0)
-		j := <-d.jobs
+		j := d.take()
 		if j.last {
 			// An error ends pion's loop (pion server.go:220-223), which then
 			// closes every allocation on this same goroutine.
@@ -85,6 +86,15 @@ func (d *door) ReadFrom(p []byte) (int, net.Addr, error) {
 			return d.send(p)
 		}
 	}
+}
+
+// take waits for the next job.
+func (d *door) take() job {
+	if j := d.next; j.start != nil {
+		d.next = job{}
+		return j
+	}
+	return <-d.jobs
 }
 
 // begin takes a job up. False: pion is not needed for it.

@@ -123,6 +123,13 @@ func (e *Engine) Submit(start func() (Request, bool), done func(Result)) bool {
 	}
 }
 
+// Next is Submit for who is in a done, once: the request is served right after
+// that, before anything in the queue, and always. So a request of a client that
+// concerns two legs is one step, and can't be left half done for want of a place.
+func (e *Engine) Next(start func() (Request, bool), done func(Result)) {
+	e.door.next = job{start: start, done: done}
+}
+
 // Do is Submit and a wait: for a place in the queue, if it is full, and for the
 // result. The error is Result.Err.
 func (e *Engine) Do(r Request) (Result, error) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -285,4 +286,36 @@ func TestStalled(t *testing.T) {
 		}
 		closeChecked(t, e)
 	})
+}
+
+// TestNext: what a done asks for comes before what waits, and finds room in a full
+// queue.
+func TestNext(t *testing.T) {
+	e, release := blocked(t, Options{Queue: 2})
+	first, _ := legOf(e, relay4)
+	second, _ := legOf(e, relay6)
+	var ran []string
+	step := func(name string, q Request, done func(Result)) (func() (Request, bool), func(Result)) {
+		return func() (Request, bool) { ran = append(ran, name); return q, true }, func(r Result) {
+			if ran = append(ran, name+" done"); !r.OK() {
+				t.Errorf("%s: %+v", name, r)
+			}
+			if done != nil {
+				done(r)
+			}
+		}
+	}
+	e.Submit(step("first", allocate(first, time.Minute), func(Result) {
+		e.Next(step("next", allocate(second, time.Minute), func(Result) {
+			e.Next(func() (Request, bool) { ran = append(ran, "declined"); return Request{}, false }, nil)
+		}))
+	}))
+	if !e.Submit(step("queued", refresh(first, time.Minute), nil)) || e.Submit(nil, nil) {
+		t.Fatal("the queue does not hold two")
+	}
+	release()
+	closeChecked(t, e)
+	if want := "[first first done next next done declined queued queued done]"; fmt.Sprint(ran) != want {
+		t.Errorf("ran %v, want %v", ran, want)
+	}
 }

@@ -83,9 +83,9 @@ func (m *message) peers() ([]netip.AddrPort, bool) {
 	return list, true
 }
 
-// reachable reports whether a peer is of the family of the relayed transport
-// address. An IPv4-mapped IPv6 address is of neither: it looks like the one and
-// would be sent to as the other (CVE-2026-27624).
-func reachable(peer, relayed netip.Addr) bool {
-	return !peer.Is4In6() && peer.Is4() == relayed.Unmap().Is4()
+// reaches reports whether the session has a relayed transport address of the
+// peer's family. An IPv4-mapped IPv6 address is of neither: it looks like the one
+// and would be sent to as the other (CVE-2026-27624).
+func (s *Session) reaches(peer netip.Addr) bool {
+	return !peer.Is4In6() && s.has(FamilyOf(peer))
 }

@@ -27,6 +27,10 @@ func (c *call) allocate(s Session, live bool, who *auth.Identity) Verdict {
 	if !ok {
 		return c.refuse(codeFamilyNotSupported, who)
 	}
+	dual := c.m.additional != nil
+	if dual {
+		family = IPv4
+	}
 	lifetime, sound := c.lifetime()
 	if !sound {
 		return c.refuse(codeBadRequest, who)
@@ -34,22 +38,26 @@ func (c *call) allocate(s Session, live bool, who *auth.Identity) Verdict {
 	if lifetime == 0 { // means nothing here: there is no allocation to end
 		lifetime = c.g.o.DefaultLifetime
 	}
-	return c.forward(Request{Identity: who, Lifetime: lifetime, Family: family, Port: c.m.port()})
+	return c.forward(Request{Identity: who, Lifetime: lifetime, Family: family, Dual: dual, Port: c.m.port()})
 }
 
 // allocation is the error code for what an Allocate asks beyond its lifetime;
-// 0 is none. One relayed transport address over UDP is all there is.
+// 0 is none. Relayed transport addresses are over UDP, one or one of each family.
 func (m *message) allocation() int {
 	switch {
 	case len(m.transport) != 4:
 		return codeBadRequest
 	case m.transport[0] != protocolUDP:
 		return codeUnsupportedTransport
-	case m.token != nil && (len(m.token) != len(Token{}) || m.evenPort != nil || m.family != nil):
+	case m.token != nil && (len(m.token) != len(Token{}) || m.evenPort != nil || m.family != nil || m.additional != nil):
 		return codeBadRequest
 	case m.evenPort != nil && len(m.evenPort) != 1:
 		return codeBadRequest
-	case m.family != nil && len(m.family) != 4:
+	case m.family != nil && (len(m.family) != 4 || m.additional != nil):
+		return codeBadRequest
+	case m.additional != nil && (len(m.additional) != 4 || Family(m.additional[0]) != IPv6 || m.port().Reserve):
+		// It is beside IPv4, which goes without saying; two tokens can't be told
+		// (RFC 8656 §7.1).
 		return codeBadRequest
 	}
 	return 0
@@ -85,16 +93,20 @@ func (m *message) port() Port {
 	return Port{Even: m.evenPort != nil, Reserve: m.evenPort != nil && m.evenPort[0]&reserveBit != 0}
 }
 
-// refresh judges a Refresh (RFC 8656 §7.3). The lifetime 0 ends the session.
+// refresh judges a Refresh (RFC 8656 §8.2). The lifetime 0 ends the session, or its
+// half of the family that is named.
 func (c *call) refresh(s Session) Verdict {
 	lifetime, ok := c.lifetime()
 	if !ok || c.m.family != nil && len(c.m.family) != 4 {
 		return c.refuse(codeBadRequest, s.Identity)
 	}
-	if c.m.family != nil && Family(c.m.family[0]) != FamilyOf(s.Relayed.Addr()) {
-		return c.refuse(codeFamilyMismatch, s.Identity)
+	var family Family // of which half; 0 is all there is
+	if c.m.family != nil {
+		if family = Family(c.m.family[0]); !s.has(family) {
+			return c.refuse(codeFamilyMismatch, s.Identity)
+		}
 	}
-	return c.forward(Request{Identity: s.Identity, Lifetime: lifetime})
+	return c.forward(Request{Identity: s.Identity, Lifetime: lifetime, Family: family})
 }
 
 // lifetime is what LIFETIME asks for, within the bounds of the options; 0 stays

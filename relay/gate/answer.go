@@ -31,6 +31,7 @@ func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
 func (r *reply) success(m Method, client netip.AddrPort, a Answer) {
 	if m == Allocate {
 		r.address(stun.AttrXORRelayedAddress, a.Relayed)
+		r.dual(a)
 	}
 	if m == Allocate || m == Refresh {
 		r.uint32(stun.AttrLifetime, uint32(max(a.Lifetime, 0)/time.Second))
@@ -53,5 +54,16 @@ func (r *reply) alternate(a Alternate, over Transport) {
 	}
 	if over == TLS && a.Domain != "" {
 		copy(r.add(stun.AttrAlternateDomain, len(a.Domain)), a.Domain)
+	}
+}
+
+// dual adds what became of a second address (RFC 8656 §7.2). ADDRESS-ERROR-CODE has
+// no reason phrase, as no error of ours (§18.12).
+func (r *reply) dual(a Answer) {
+	if a.Additional.IsValid() {
+		r.address(stun.AttrXORRelayedAddress, a.Additional)
+	}
+	if a.Missing != 0 {
+		copy(r.add(attrAddressErrorCode, 4), []byte{byte(a.Missing), 0, byte(a.MissingCode / 100), byte(a.MissingCode % 100)})
 	}
 }

@@ -64,6 +64,14 @@
 // A 401 is then 80 to 92 bytes for a realm of up to 12, which is 3.3 times the
 // smallest Allocate and not 2.4.
 //
+// # Two families
+//
+// A session may have a relayed transport address of each family: a dual allocation
+// (RFC 8656 §7.1, ADDITIONAL-ADDRESS-FAMILY), which one Allocate asks for. Its peers
+// are of both, and a Refresh may name one. Which addresses are to be had is known
+// to the relay, which serves what there is: Answer tells of the other in
+// ADDRESS-ERROR-CODE.
+//
 // # Not here
 //
 // RFC 6062 (TCP relays), RFC 8016 (mobility) and RFC 5780 are not implemented

@@ -51,6 +51,12 @@ const requiredAttrsEnd stun.AttrType = 0x8000
 // attrBandwidth is of drafts of RFC 5766, and still sent. It means nothing.
 const attrBandwidth stun.AttrType = 0x0010
 
+// Of dual allocations: RFC 8656 §18.11, §18.12.
+const (
+	attrAdditionalFamily stun.AttrType = 0x8000
+	attrAddressErrorCode stun.AttrType = 0x8001
+)
+
 // message is a request whose shape is sound. Its slices point into the packet;
 // nil means absent. Values are checked by those who read them.
 type message struct {
@@ -60,7 +66,7 @@ type message struct {
 
 	username, realm, nonce                     []byte
 	lifetime, transport, family, channelNumber []byte
-	evenPort, token                            []byte
+	evenPort, token, additional                []byte
 	algorithm, algorithms                      []byte // PASSWORD-ALGORITHM and -ALGORITHMS
 
 	unknown  [maxUnknown]uint16
@@ -232,6 +238,8 @@ func (m *message) note(typ stun.AttrType, value []byte) Reason {
 		keep(&m.transport, value)
 	case stun.AttrRequestedAddressFamily:
 		keep(&m.family, value)
+	case attrAdditionalFamily:
+		keep(&m.additional, value)
 	case stun.AttrChannelNumber:
 		keep(&m.channelNumber, value)
 	case stun.AttrEvenPort:

@@ -23,7 +23,7 @@ func (c *call) createPermission(s Session) Verdict {
 		return c.refuse(codeInsufficientCapacity, s.Identity)
 	}
 	for i, peer := range peers {
-		if !reachable(peer.Addr(), s.Relayed.Addr()) {
+		if !s.reaches(peer.Addr()) {
 			return c.refuse(codeFamilyMismatch, s.Identity)
 		}
 		peers[i] = netip.AddrPortFrom(peer.Addr(), 0) // RFC 8656 §9: has no port
@@ -47,7 +47,7 @@ func (c *call) channelBind(s Session) Verdict {
 	if number < dataplane.MinChannel || number > c.g.o.MaxChannel {
 		return c.refuse(codeBadRequest, s.Identity)
 	}
-	if !reachable(peers[0].Addr(), s.Relayed.Addr()) {
+	if !s.reaches(peers[0].Addr()) {
 		return c.refuse(codeFamilyMismatch, s.Identity)
 	}
 	if v := c.g.o.Peer(peers[0]); !v.Allowed {

@@ -30,8 +30,14 @@ type Session struct {
 	Tx     [12]byte
 	Answer []byte
 	// Relayed is its relayed transport address, which decides the family of
-	// its peers (RFC 8656 §9.2).
-	Relayed netip.AddrPort
+	// its peers (RFC 8656 §10.2). Additional is another of the other family, if it
+	// has one.
+	Relayed, Additional netip.AddrPort
+}
+
+// has reports whether the session has a relayed transport address of a family.
+func (s *Session) has(f Family) bool {
+	return FamilyOf(s.Relayed.Addr()) == f || s.Additional.IsValid() && FamilyOf(s.Additional.Addr()) == f
 }
 
 // Verdict is what Judge decided. The Action tells which field to read: Reason
@@ -55,9 +61,13 @@ type Request struct {
 	// Options, or 0 for the end of the session. Allocate, Refresh.
 	Lifetime time.Duration
 	// Family is that of the relayed address, and Port what its port must be; a
-	// Token has a family of its own. Allocate.
+	// Token has a family of its own. Allocate. In a Refresh Family names the only
+	// relayed address that is meant; 0 means all.
 	Family Family
 	Port   Port
+	// Dual asks for an address of IPv6 beside that of Family, IPv4, each on a port
+	// as Port says; one of them will do. Allocate.
+	Dual bool
 	// Peers are 1 to MaxPeers peers without port for CreatePermission, and one
 	// with its port for ChannelBind.
 	Peers []netip.AddrPort
@@ -88,8 +98,13 @@ type Answer struct {
 	Code int
 	// Lifetime is what was granted. Allocate, Refresh.
 	Lifetime time.Duration
-	// Relayed is the relayed transport address. Allocate.
-	Relayed netip.AddrPort
+	// Relayed is the relayed transport address, and Additional that of the other
+	// family for a request with Dual. Allocate.
+	Relayed, Additional netip.AddrPort
+	// Missing tells a request with Dual which address it did not get: 0 is none.
+	// MissingCode says why: 440 or 508. Allocate.
+	Missing     Family
+	MissingCode int
 	// Token names the port that was reserved beside it, if one was. Allocate.
 	Token *Token
 	// Alternate is where the client is sent. Code 300.

@@ -16,17 +16,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func network(ip, alias string) func(testing.TB) planetest.Network {
 	return func(t testing.TB) planetest.Network {
 		p := mem.New(nil)
-		addr := netip.MustParseAddr(ip)
-		return planetest.Network{
-			Plane: p, IP: addr, Alias: netip.MustParseAddr(alias),
-			Host: func() net.PacketConn {
-				c, err := p.Host(netip.AddrPortFrom(addr, 0))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c
-			},
+		n := planetest.Network{Plane: p, IP: netip.MustParseAddr(ip), Alias: netip.MustParseAddr(alias)}
+		n.Host = host(t, p, n.IP)
+		n.Other = planetest.Hosts{IP: netip.MustParseAddr("2001:db8::1"), Alias: netip.MustParseAddr("2001:db8:1::1")}
+		if n.IP.Is6() {
+			n.Other = planetest.Hosts{IP: netip.MustParseAddr("192.0.2.1"), Alias: netip.MustParseAddr("198.51.100.1")}
 		}
+		n.Other.Host = host(t, p, n.Other.IP)
+		return n
+	}
+}
+
+// host opens sockets on an address.
+func host(t testing.TB, p *mem.Plane, addr netip.Addr) func() net.PacketConn {
+	return func() net.PacketConn {
+		c, err := p.Host(netip.AddrPortFrom(addr, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"turnpike/relay/dataplane"
 )
 
-// clients finds a client's relay socket. Each worker has one of its own for the
+// clients finds a client's relay sockets. Each worker has one of its own for the
 // clients whose datagrams the kernel gives it; the plane has one for streams.
 // Readers take no lock: a list is changed by one atomic store at a time, and
 // what a reader still walks through when it has been taken out stays as it was.
@@ -51,22 +51,26 @@ func (t *clients) hash(c *dataplane.Client) uint64 {
 	return hi ^ lo
 }
 
-// find is the relay socket of a client, or nil.
-func (t *clients) find(c *dataplane.Client) *socket {
+// find is a relay socket of a client, or nil.
+func (t *clients) find(c *dataplane.Client) *socket { return t.beside(c, nil) }
+
+// beside is a relay socket of a client that has one of each family: not s. nil:
+// it has no other.
+func (t *clients) beside(c *dataplane.Client, s *socket) *socket {
 	table := *t.table.Load()
 	for e := table[t.hash(c)&uint64(len(table)-1)].Load(); e != nil; e = e.next.Load() {
-		if e.Addr == c.Addr && e.Listener == c.Listener && e.Stream == c.Stream {
+		if e.Addr == c.Addr && e.Listener == c.Listener && e.Stream == c.Stream && e.socket != s {
 			return e.socket
 		}
 	}
 	return nil
 }
 
-// add enters a client; false: it is there.
+// add enters a client's relay socket; false: one of that family is there.
 func (t *clients) add(c dataplane.Client, s *socket) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.find(&c) != nil {
+	if first := t.find(&c); first != nil && (first.v6 == s.v6 || t.beside(&c, first) != nil) {
 		return false
 	}
 	table := *t.table.Load()

@@ -87,24 +87,83 @@ func TestClientOfAnotherWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, w := range p.workers {
-		if s := w.find(&c); s == nil || s.relay != relay {
+		if s := w.find(&c, nil); s == nil || s.relay != relay {
 			t.Errorf("worker %d does not find it", w.number)
 		}
 	}
 	other := dataplane.Client{Addr: netip.MustParseAddrPort("192.0.2.1:5001")}
-	if s := p.workers[0].find(&other); s != nil {
+	if s := p.workers[0].find(&other, nil); s != nil {
 		t.Error("somebody else was found")
 	}
 }
 
 // openAny opens a relay on a port that is free.
 func openAny(p *Plane) (*dataplane.Relay, error) {
+	return openOn(p, netip.MustParseAddr("127.0.0.1"))
+}
+
+func openOn(p *Plane, ip netip.Addr) (*dataplane.Relay, error) {
 	for {
-		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(20000+rand.IntN(40000)))
+		at := netip.AddrPortFrom(ip, uint16(20000+rand.IntN(40000)))
 		r, err := p.OpenRelay(at, at)
 		if err != dataplane.ErrPortInUse {
 			return r, err
 		}
+	}
+}
+
+// either lets everything pass to a peer that is sent to.
+type either struct{}
+
+func (either) ToPeer(_ uint16, peer netip.AddrPort, _ int, _ time.Time) (netip.AddrPort, dataplane.Verdict) {
+	return peer, dataplane.Allow
+}
+
+func (either) ToClient(netip.AddrPort, int, time.Time) (uint16, dataplane.Verdict) {
+	return 0, dataplane.Allow
+}
+
+// A flow that is ending beside another, and has not been taken out of the table
+// yet, is not the end of its client.
+func TestOtherFamilyWhileOneEnds(t *testing.T) {
+	p := newPlane(t, Options{Workers: 2})
+	install := func(c dataplane.Client) (all [2]*socket) {
+		for i, ip := range []string{"127.0.0.1", "::1"} {
+			r, err := openOn(p, netip.MustParseAddr(ip))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Install(&dataplane.Flow{Client: c, Relay: r, Pass: either{}}); err != nil {
+				t.Fatal(err)
+			}
+			all[i] = r.Socket.(*socket)
+		}
+		return all
+	}
+	udp := dataplane.Client{Addr: netip.MustParseAddrPort("192.0.2.1:5000")}
+	tcp := dataplane.Client{Addr: udp.Addr, Stream: &nobody{1}}
+	datagrams, streams := install(udp), install(tcp)
+	w, err := newWorker(p, 2) // that serves nobody: what it looks up is in another's table
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	for ending := range 2 {
+		stays, flow := datagrams[1-ending], datagrams[ending].flow.Swap(nil)
+		if s, f := w.ofClient(&udp); s != stays || f != stays.flow.Load() {
+			t.Errorf("the worker found %v, want %v", s, stays)
+		}
+		w.flush()
+		datagrams[ending].flow.Store(flow)
+
+		stays, flow = streams[1-ending], streams[ending].flow.Swap(nil)
+		u := upstreams.Get().(*upstream)
+		u.begin(p)
+		if !u.enter(&tcp) || u.socket != stays {
+			t.Errorf("the stream found %v, want %v", u.socket, stays)
+		}
+		u.flush()
+		streams[ending].flow.Store(flow)
 	}
 }
 
@@ -119,28 +178,40 @@ func TestClientsAreAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var table clients
 		table.init()
-		model := map[dataplane.Client]*socket{}
+		type place struct {
+			dataplane.Client
+			v6 bool
+		}
+		model := map[place]*socket{}
+		draw := func(t *rapid.T) place {
+			return place{rapid.SampledFrom(all).Draw(t, "client"), rapid.Bool().Draw(t, "v6")}
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
-				c, s := rapid.SampledFrom(all).Draw(t, "client"), new(socket)
-				if added := table.add(c, s); added != (model[c] == nil) {
+				c := draw(t)
+				s := &socket{v6: c.v6}
+				if added := table.add(c.Client, s); added != (model[c] == nil) {
 					t.Fatalf("added %t beside %v", added, model[c])
 				} else if added {
 					model[c] = s
 				}
 			},
 			"remove": func(t *rapid.T) {
-				c := rapid.SampledFrom(all).Draw(t, "client")
-				table.remove(c, new(socket)) // not the one
+				c := draw(t)
+				table.remove(c.Client, new(socket)) // not the one
 				if s := model[c]; s != nil {
-					table.remove(c, s)
+					table.remove(c.Client, s)
 					delete(model, c)
 				}
 			},
 			"": func(t *rapid.T) {
-				c := rapid.SampledFrom(all).Draw(t, "client")
-				if got := table.find(&c); got != model[c] || table.n != len(model) {
-					t.Fatalf("found %v, want %v; %d clients, want %d", got, model[c], table.n, len(model))
+				c := draw(t)
+				mine, other := model[c], model[place{c.Client, !c.v6}]
+				if got := table.beside(&c.Client, other); got != mine || table.n != len(model) {
+					t.Fatalf("found %v, want %v; %d sockets, want %d", got, mine, table.n, len(model))
+				}
+				if got := table.find(&c.Client); (got == nil) != (mine == nil && other == nil) || got != nil && got != mine && got != other {
+					t.Fatalf("found %v, want %v or %v", got, mine, other)
 				}
 			},
 		})

@@ -121,7 +121,7 @@ func (p *Plane) OpenRelay(bind, public netip.AddrPort) (*dataplane.Relay, error)
 	} else if err != nil {
 		return nil, fmt.Errorf("open relay socket on %s: %w", bind, err)
 	}
-	s := &socket{fd: fd}
+	s := &socket{fd: fd, v6: bind.Addr().Is6()}
 	s.relay = &dataplane.Relay{Bind: bind, Public: public, Socket: s}
 	if err := p.sockets.add(s); err != nil {
 		unix.Close(fd)

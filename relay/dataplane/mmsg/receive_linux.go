@@ -57,12 +57,7 @@ func (w *worker) message(d *door, c *dataplane.Client, b []byte) {
 		w.answer(d, c, b)
 		return
 	}
-	s := w.find(c)
-	if s == nil {
-		w.counted.Drop(nil, dataplane.NoFlow)
-		return
-	}
-	f := w.enter(s)
+	s, f := w.ofClient(c)
 	if f == nil {
 		w.counted.Drop(nil, dataplane.NoFlow)
 		return
@@ -72,6 +67,12 @@ func (w *worker) message(d *door, c *dataplane.Client, b []byte) {
 		w.counted.Drop(f, v)
 		return
 	}
+	if !s.reaches(peer.Addr()) {
+		s, f = w.cross(c, s, f)
+		if f == nil {
+			return
+		}
+	}
 	if other := w.p.relays.Find(peer); other != nil {
 		w.handOver(f, other, data.Payload)
 		return
@@ -79,14 +80,42 @@ func (w *worker) message(d *door, c *dataplane.Client, b []byte) {
 	w.toPeer(s, f, peer, &data)
 }
 
-// find is the client's relay socket. Its datagrams may come to another worker
-// than the one that serves it: see steer.
-func (w *worker) find(c *dataplane.Client) *socket {
-	if s := w.clients.find(c); s != nil || len(w.p.workers) == 1 {
+// ofClient enters a flow of the client's, either of two: both have the same Pass.
+func (w *worker) ofClient(c *dataplane.Client) (*socket, *dataplane.Flow) {
+	s := w.find(c, nil)
+	if s == nil {
+		return nil, nil
+	}
+	f := w.enter(s)
+	if f == nil { // it is ending, and the other may live on
+		if s = w.find(c, s); s != nil {
+			f = w.enter(s)
+		}
+	}
+	return s, f
+}
+
+// cross goes over to the client's other flow, of the family of the peer. nil: it
+// has none.
+func (w *worker) cross(c *dataplane.Client, s *socket, f *dataplane.Flow) (*socket, *dataplane.Flow) {
+	other := w.find(c, s)
+	if other != nil {
+		if g := w.enter(other); g != nil {
+			return other, g
+		}
+	}
+	w.counted.Drop(f, dataplane.NoFlow)
+	return nil, nil
+}
+
+// find is a relay socket of the client, but not beside. Its datagrams may come to
+// another worker than the one that serves it: see steer.
+func (w *worker) find(c *dataplane.Client, beside *socket) *socket {
+	if s := w.clients.beside(c, beside); s != nil || len(w.p.workers) == 1 {
 		return s
 	}
 	if home := w.p.workers[steer(c.Addr, len(w.p.workers))]; home != w {
-		return home.clients.find(c)
+		return home.clients.beside(c, beside)
 	}
 	return nil
 }

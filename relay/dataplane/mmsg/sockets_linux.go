@@ -17,6 +17,7 @@ import (
 // entered its flow may use the descriptor.
 type socket struct {
 	relay  *dataplane.Relay
+	v6     bool // its family
 	fd     int
 	key    uint64 // what epoll calls it
 	flow   atomic.Pointer[dataplane.Flow]
@@ -41,6 +42,9 @@ func (s *socket) enter() *dataplane.Flow {
 	}
 	return nil
 }
+
+// reaches reports whether an address is of the socket's own family.
+func (s *socket) reaches(addr netip.Addr) bool { return s.v6 == addr.Is6() }
 
 // sockets finds the socket that an event is about. The kernel tells of sockets
 // that were closed a moment ago as well, and their descriptors are used again:

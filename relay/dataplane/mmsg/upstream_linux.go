@@ -18,6 +18,10 @@ type upstream struct {
 	now    time.Time
 	socket *socket
 	flow   *dataplane.Flow // of socket, entered; nil: not looked for yet
+	beside struct {        // the client's other flow, of the other family, once it was used
+		socket *socket
+		flow   *dataplane.Flow
+	}
 	runs   []run
 	others []*dataplane.Flow // of streams that something was queued for, entered
 	room   [dataplane.Headroom + maxPayload + dataplane.Tailroom]byte
@@ -37,23 +41,32 @@ func (u *upstream) begin(p *Plane) {
 
 // flush sends everything, counts it and leaves the flows.
 func (u *upstream) flush() {
+	from := u.socket
 	for i := range u.runs {
-		u.build(&u.runs[i], u.socket.fd)
+		r := &u.runs[i]
+		if r.socket != from {
+			u.transmit(from.fd)
+			from = r.socket
+		}
+		u.build(r, from.fd)
 	}
 	if u.out.Len() > 0 {
-		u.transmit(u.socket.fd)
+		u.transmit(from.fd)
 	}
 	for _, f := range u.others {
 		f.Client.Stream.Flush()
 		f.Leave()
 	}
-	if u.flow != nil {
-		u.flow.Leave()
+	for _, f := range []*dataplane.Flow{u.flow, u.beside.flow} {
+		if f != nil {
+			f.Leave()
+		}
 	}
 	clear(u.runs)
 	clear(u.others)
 	clear(u.items)
 	u.p, u.all, u.socket, u.flow = nil, nil, nil, nil
+	u.beside.socket, u.beside.flow = nil, nil
 	u.runs, u.others, u.items = u.runs[:0], u.others[:0], u.items[:0]
 }
 
@@ -74,6 +87,9 @@ func (u *upstream) message(c *dataplane.Client, b []byte) dataplane.Kind {
 	if v != dataplane.Allow {
 		return u.stop(v)
 	}
+	if !u.socket.reaches(peer.Addr()) && !u.cross(c) {
+		return u.stop(dataplane.NoFlow)
+	}
 	if other := u.p.relays.Find(peer); other != nil {
 		return u.handOver(other, data.Payload)
 	}
@@ -81,12 +97,35 @@ func (u *upstream) message(c *dataplane.Client, b []byte) dataplane.Kind {
 	return dataplane.ToPeer
 }
 
-// enter enters the client's flow; false: there is none.
+// enter enters a flow of the client's, either of two: both have the same Pass.
+// false: there is none.
 func (u *upstream) enter(c *dataplane.Client) bool {
-	if u.socket = u.p.streams.find(c); u.socket != nil {
+	if u.socket = u.p.streams.find(c); u.socket == nil {
+		return false
+	}
+	if u.flow = u.socket.enter(); u.flow != nil {
+		return true
+	}
+	// It is ending, and the other may live on.
+	if u.socket = u.p.streams.beside(c, u.socket); u.socket != nil {
 		u.flow = u.socket.enter()
 	}
 	return u.flow != nil
+}
+
+// cross goes over to the client's other flow; false: there is none.
+func (u *upstream) cross(c *dataplane.Client) bool {
+	if u.beside.flow == nil {
+		if u.beside.socket = u.p.streams.beside(c, u.socket); u.beside.socket == nil {
+			return false
+		}
+		if u.beside.flow = u.beside.socket.enter(); u.beside.flow == nil {
+			return false
+		}
+	}
+	u.socket, u.beside.socket = u.beside.socket, u.socket
+	u.flow, u.beside.flow = u.beside.flow, u.flow
+	return true
 }
 
 func (u *upstream) stop(v dataplane.Verdict) dataplane.Kind {

@@ -20,6 +20,18 @@ type Network struct {
 	IP, Alias netip.Addr
 	// Host opens a UDP socket on IP.
 	Host func() net.PacketConn
+	// Other is the same of the other address family.
+	Other Hosts
+}
+
+// Hosts are the addresses and sockets of a Network in one family.
+type Hosts struct {
+	IP, Alias netip.Addr
+	Host      func() net.PacketConn
+}
+
+func (h Hosts) of(p dataplane.Plane) Network {
+	return Network{Plane: p, IP: h.IP, Alias: h.Alias, Host: h.Host}
 }
 
 const patience = 10 * time.Second
@@ -135,18 +147,20 @@ func (b *bed) barrier(h *host) {
 }
 
 // openRelay opens a relay on a port that is free.
-func (b *bed) openRelay() *dataplane.Relay {
-	b.t.Helper()
+func (b *bed) openRelay() *dataplane.Relay { return b.Network.openRelay(b.t) }
+
+func (n Network) openRelay(t testing.TB) *dataplane.Relay {
+	t.Helper()
 	for range 1000 {
-		probe := newHost(b.t, b.Network) // a port that is free now
+		probe := newHost(t, n) // a port that is free now
 		port := probe.addr.Port()
 		probe.conn.Close()
-		r, err := b.Plane.OpenRelay(netip.AddrPortFrom(b.IP, port), netip.AddrPortFrom(b.Alias, port))
+		r, err := n.Plane.OpenRelay(netip.AddrPortFrom(n.IP, port), netip.AddrPortFrom(n.Alias, port))
 		if err == nil {
 			return r
 		}
 	}
-	b.t.Fatal("no relay port to be had")
+	t.Fatal("no relay port to be had")
 	return nil
 }
 

@@ -19,17 +19,25 @@ func network(ip, alias string) func(testing.TB) planetest.Network {
 		if err != nil {
 			t.Fatal(err)
 		}
-		addr := netip.MustParseAddr(ip)
-		return planetest.Network{
-			Plane: p, IP: addr, Alias: netip.MustParseAddr(alias),
-			Host: func() net.PacketConn {
-				c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c
-			},
+		n := planetest.Network{Plane: p, IP: netip.MustParseAddr(ip), Alias: netip.MustParseAddr(alias)}
+		n.Host = host(t, n.IP)
+		n.Other = planetest.Hosts{IP: netip.IPv6Loopback(), Alias: netip.MustParseAddr("2001:db8::1")}
+		if n.IP.Is6() {
+			n.Other = planetest.Hosts{IP: netip.MustParseAddr("127.0.0.1"), Alias: netip.MustParseAddr("192.0.2.1")}
 		}
+		n.Other.Host = host(t, n.Other.IP)
+		return n
+	}
+}
+
+// host opens sockets on an address.
+func host(t testing.TB, addr netip.Addr) func() net.PacketConn {
+	return func() net.PacketConn {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
 	}
 }
 
