@@ -29,6 +29,10 @@ func (l *loader) checkRedirect(c *Config) {
 	if r.Domain != "" && !isHostName(r.Domain) {
 		l.judge("redirect.domain", "is "+clip(r.Domain), "give the host name that the certificates of those servers are for")
 	}
+	if len(r.Servers) > 0 && c.Credentials.NonceKeyFile == "" {
+		l.warn("redirect.servers", "is given without credentials.nonce_key_file: browsers bring along the nonce that they have, and go nowhere if it is not good there",
+			"give these servers and this one the same nonce_key_file")
+	}
 	l.checkRedirectFamilies(c)
 }
 

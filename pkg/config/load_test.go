@@ -208,25 +208,34 @@ func TestPasswordAlgorithmsWarn(t *testing.T) {
 	}
 }
 
-// TestRedirectWarnsOfFamilies that clients come by and nobody is sent by.
-func TestRedirectWarnsOfFamilies(t *testing.T) {
+// TestRedirectWarns of clients that nobody is sent, by family and by nonce.
+func TestRedirectWarns(t *testing.T) {
 	const listen = "listen: [{address: \"192.0.2.1:3478\"}, {address: \"[2001:db8::1]:3478\"}]\n"
-	for servers, want := range map[string]string{
-		"198.51.100.1:3478":                      "has none of IPv6, so that clients which come by IPv6 are not sent anywhere; add the IPv6 address of another server",
-		"[2001:db8::2]:1":                        "has none of IPv4, so that clients which come by IPv4 are not sent anywhere; add the IPv4 address of another server",
-		"198.51.100.1:3478\", \"[2001:db8::2]:1": "",
+	const nonce = "is given without credentials.nonce_key_file: browsers bring along the nonce that they have, and go nowhere if it is not good there; " +
+		"give these servers and this one the same nonce_key_file"
+	const none4 = "has none of IPv4, so that clients which come by IPv4 are not sent anywhere; add the IPv4 address of another server"
+	const none6 = "has none of IPv6, so that clients which come by IPv6 are not sent anywhere; add the IPv6 address of another server"
+	for _, tt := range []struct {
+		servers, key string
+		want         []string
+	}{
+		{`"198.51.100.1:3478"`, "", []string{nonce, none6}},
+		{`"[2001:db8::2]:1"`, ", nonce_key_file: nonce.key", []string{none4}},
+		{`"198.51.100.1:3478", "[2001:db8::2]:1"`, ", nonce_key_file: nonce.key", nil},
 	} {
 		b := newBed(t)
-		_, warnings, err := b.load("version: 1\nredirect: {when: [always], servers: [\"" + servers + "\"]}\n" + listen + shared)
+		b.put("nonce.key", key, 0o600)
+		_, warnings, err := b.load("version: 1\nredirect: {when: [always], servers: [" + tt.servers + "]}\n" + listen +
+			"credentials: {shared_secrets: [{id: app, secret: " + key + "}]" + tt.key + "}\n")
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
+		var got []string
 		for _, w := range warnings {
-			got += strings.TrimPrefix(w.String(), b.dir+"/t.yaml:2:28: redirect.servers: ")
+			got = append(got, strings.TrimPrefix(w.String(), b.dir+"/t.yaml:2:28: redirect.servers: "))
 		}
-		if got != want {
-			t.Errorf("%s: got  %q\nwant %q", servers, got, want)
+		if !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got  %q\nwant %q", tt.servers, got, tt.want)
 		}
 	}
 }
