@@ -8,7 +8,7 @@
 GO ?= go
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: build test deps lint bench proof fuzz vuln
+.PHONY: build test deps lint bench proof floods fuzz vuln
 
 build:
 	$(GO) build -trimpath -o bin/turnpike ./cmd/turnpike
@@ -37,9 +37,15 @@ bench:
 	$(GO) test -run '^$$' -bench . ./...
 	$(GO) run ./relay/relaytest/versus $(VERSUS)
 
-# Many rounds of what make test runs once.
-proof:
+# Many rounds of what make test runs once, and the floods at their full rate
+# (docs/attacks.md), which take root.
+proof: floods
 	$(GO) test -race -count=10 -timeout 80m ./...
+
+FLOODS ?= --rounds 5 --repeat 2
+floods:
+	@./scripts/deps turnserver=coturn ip=iproute2 taskset=util-linux nsenter=util-linux
+	$(GO) run ./relay/relaytest/versus --cells '^under attack' $(FLOODS)
 
 FUZZTIME ?= 60s
 fuzz:

@@ -13,13 +13,15 @@ type cell struct {
 	part    *part
 	load    load
 	servers []string // beside the three
+	base    string   // the server that the others are compared to; empty: coturn
 	without []string // of the three
 	targets []target
 	quick   bool // part of a quick run
 	rounds  int  // 0: as many as asked for
 }
 
-// target is how a server should compare to coturn in the same round.
+// target is how a server should compare to coturn, or the base of its cell, in
+// the same round.
 type target struct {
 	metric *metric
 	server string
@@ -28,7 +30,7 @@ type target struct {
 
 // The whole list, in the order in which it is run.
 func allCells() []cell {
-	return slices.Concat(burstCells(), clientCells(), otherCells(), streamCells(), pacedCells(), controlCells())
+	return slices.Concat(burstCells(), clientCells(), otherCells(), streamCells(), pacedCells(), controlCells(), floodCells())
 }
 
 // burstCells are 100 clients as fast as the server takes it. Consecutive
@@ -132,13 +134,21 @@ func controlCells() []cell {
 	}
 }
 
-// rivals are the servers of a cell that were asked for, coturn first, since the
-// others are compared to it.
+// compared is the server that the others of a cell are compared to.
+func (c cell) compared() string {
+	if c.base == "" {
+		return coturn
+	}
+	return c.base
+}
+
+// rivals are the servers of a cell that were asked for, first the one that the
+// others are compared to.
 func (c cell) rivals(asked *regexp.Regexp) []server {
 	var all []server
 	for _, s := range servers {
 		own := s.name == s.program && !slices.Contains(c.without, s.name) || slices.Contains(c.servers, s.name)
-		if own && (s.name == coturn || asked.MatchString(s.name)) {
+		if own && (s.name == c.compared() || asked.MatchString(s.name)) {
 			all = append(all, s)
 		}
 	}

@@ -24,8 +24,8 @@ func TestCells(t *testing.T) {
 		}
 		names[c.name] = true
 		rivals := c.rivals(all)
-		if rivals[0].name != coturn {
-			t.Errorf("%s: coturn is not the first of %v", c.name, rivals)
+		if rivals[0].name != c.compared() {
+			t.Errorf("%s: %s is not the first of %v", c.name, c.compared(), rivals)
 		}
 		if want := 3 + len(c.servers) - len(c.without); len(rivals) != want {
 			t.Errorf("%s: %d servers, want %d", c.name, len(rivals), want)
@@ -96,13 +96,13 @@ func TestConfigurations(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	f := files{"/d"}
 	relay := load{scenario: relaying, clients: 5000}
-	if got := (server{coturn, coturn, ""}).credentials(f, relay); !slices.Equal(got, []string{"--secret-file", filepath.Join("/d", "secret"), "--users", "1000"}) {
+	if got := (server{name: coturn, program: coturn, plane: ""}).credentials(f, relay); !slices.Equal(got, []string{"--secret-file", filepath.Join("/d", "secret"), "--users", "1000"}) {
 		t.Errorf("coturn: %q", got)
 	}
-	if got := (server{pion, pion, ""}).credentials(f, relay); !slices.Equal(got, []string{"--user", pionUser, "--password-file", filepath.Join("/d", "password")}) {
+	if got := (server{name: pion, program: pion, plane: ""}).credentials(f, relay); !slices.Equal(got, []string{"--user", pionUser, "--password-file", filepath.Join("/d", "password")}) {
 		t.Errorf("pion: %q", got)
 	}
-	if got := (server{turnpike, turnpike, ""}).credentials(f, load{scenario: binding}); got != nil {
+	if got := (server{name: turnpike, program: turnpike, plane: ""}).credentials(f, load{scenario: binding}); got != nil {
 		t.Errorf("binding: %q", got)
 	}
 }

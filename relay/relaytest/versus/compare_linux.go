@@ -131,7 +131,7 @@ func (b *bench) measure(ctx context.Context, l load, s server, r *run) error {
 		return err
 	}
 	ports := []port{{"udp", plainPort}, {"tcp", plainPort}}
-	if l.transport == "tls" {
+	if l.transport == "tls" || s.flood.kind == halfTLS {
 		ports = append(ports, port{"tcp", tlsPort})
 	}
 	cmd := inside(ctx, b.network.server, b.cpus.server, s.command(b.files, b.turnserver, b.secret)...)
@@ -146,7 +146,7 @@ func (b *bench) measure(ctx context.Context, l load, s server, r *run) error {
 	if err != nil {
 		return err
 	}
-	out, cpu, err := loaded(inside(ctx, b.network.load, b.cpus.load, r.Command...))
+	out, cpu, did, err := b.underAttack(ctx, inside(ctx, b.network.load, b.cpus.load, r.Command...), l, s, p)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (b *bench) measure(ctx context.Context, l load, s server, r *run) error {
 	}
 	r.Foreign, r.Stolen = others(before, after, cpu)
 	if r.Report, err = readReport(l, out); err == nil {
-		r.Output = out
+		r.Output, r.Flood, r.Report.Flood = out, did, did
 	}
 	return err
 }

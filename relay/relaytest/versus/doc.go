@@ -21,6 +21,14 @@
 // Whoever else used the processors meanwhile is measured too, and more than a
 // tenth of one is warned of.
 //
+// # Under attack
+//
+// The cell "under attack" compares turnpike with itself: 100 sessions at a steady
+// rate, beside each flood of floods.go in turn. Floods come from the load's
+// namespace and processor, by a process of this same command, as soon as the
+// sessions are there; forged addresses have no host, so that what they are
+// answered is counted where it arrives and goes nowhere. make proof runs it.
+//
 // # What is set
 //
 // net.core.rmem_default is 4 MiB while it runs, for all servers alike, and is

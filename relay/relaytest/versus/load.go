@@ -72,8 +72,11 @@ func (l load) longest(t timing) time.Duration {
 	return 2*(t.warmup+t.measured+l.hold) + time.Minute
 }
 
-// report is what `turnpike load` says of a run, as far as it is used here.
+// report is what `turnpike load` says of a run, as far as it is used here, and
+// what a flood did meanwhile.
 type report struct {
+	Flood *flooded `json:"-"` // nil if there was none
+
 	Seconds  float64 `json:"seconds"`
 	Received int64   `json:"received"`
 	Lost     int64   `json:"lost"`

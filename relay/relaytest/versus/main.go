@@ -32,6 +32,13 @@ type pinning struct{ server, load int }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	if isFlood(os.Args) {
+		if err := runFlood(ctx, os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "versus flood:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	o, list, err := parse(os.Args, os.Stderr)
 	switch {
 	case err != nil:

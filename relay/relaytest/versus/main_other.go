@@ -8,6 +8,10 @@ import (
 	"io"
 )
 
+func runFlood(context.Context, []string, io.Writer) error {
+	return errors.New("forged addresses take Linux")
+}
+
 func compare(context.Context, options, io.Writer, io.Writer) error {
 	return errors.New("network namespaces and schedstat are Linux's own: run it on Linux")
 }

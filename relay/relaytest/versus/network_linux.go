@@ -87,6 +87,7 @@ func (n *network) join() error {
 		"link set load0 up",
 		fmt.Sprintf("route add local %s dev lo", clientNet),
 		fmt.Sprintf("route add local %s dev lo", peerNet),
+		fmt.Sprintf("route add local %s dev lo", strangerNet),
 		fmt.Sprintf("neighbour replace %s lladdr %s dev load0 nud permanent", serverHost, serverMAC))
 	if err != nil {
 		return err
@@ -97,7 +98,9 @@ func (n *network) join() error {
 		"link set server0 up",
 		fmt.Sprintf("neighbour replace %s lladdr %s dev server0 nud permanent", loadHost, loadMAC),
 		fmt.Sprintf("route add %s via %s", clientNet, loadHost),
-		fmt.Sprintf("route add %s via %s", peerNet, loadHost))
+		fmt.Sprintf("route add %s via %s", peerNet, loadHost),
+		fmt.Sprintf("route add %s via %s", strangerNet, loadHost),
+		fmt.Sprintf("route add %s via %s", forgedNet, loadHost))
 }
 
 // ip carries out lines of iproute2 inside a namespace.

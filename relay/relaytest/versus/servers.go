@@ -17,24 +17,30 @@ type server struct {
 	name    string
 	program string // coturn, turnpike or pion
 	plane   string // turnpike: more of its configuration
+	limits  string // turnpike: those of its configuration; empty: the raised ones
+	flood   flood  // what strangers send beside the load
 }
 
 // servers is all of them. To try another setting of the data plane, add a line
 // here and its name to the cells that it is for.
-var servers = []server{
-	{coturn, coturn, ""},
-	{turnpike, turnpike, ""}, // as it comes: mmsg, with GSO and GRO
-	{pion, pion, ""},
+var servers = append([]server{
+	{name: coturn, program: coturn},
+	{name: turnpike, program: turnpike}, // as it comes: mmsg, with GSO and GRO
+	{name: pion, program: pion},
 
-	{"turnpike std", turnpike, "data_plane: std"},
-	{"turnpike gro off", turnpike, "mmsg: {gro: off}"},
-	{"turnpike coalesce 0", turnpike, "mmsg: {coalesce: 0s}"},
-	{"turnpike coalesce 500us", turnpike, "mmsg: {coalesce: 500us}"},
-}
+	{name: "turnpike std", program: turnpike, plane: "data_plane: std"},
+	{name: "turnpike gro off", program: turnpike, plane: "mmsg: {gro: off}"},
+	{name: "turnpike coalesce 0", program: turnpike, plane: "mmsg: {coalesce: 0s}"},
+	{name: "turnpike coalesce 500us", program: turnpike, plane: "mmsg: {coalesce: 500us}"},
+}, floodServers(floodRate, usualLimits)...)
+
+const raisedLimits = "limits: {challenges_per_second: 1000000, challenges_burst: 1000000, " +
+	"network_challenges_per_second: 10000000, network_challenges_burst: 10000000, " +
+	"all_challenges_per_second: 10000000, all_challenges_burst: 10000000}"
 
 // raised says what is not as it comes, for the reader of the results.
 const raised = "turnpike: session_bit_rate and user_bit_rate 20 Mb/s -> 1 Tb/s (still counted, never reached), " +
-	"challenges_per_second 50 and challenges_burst 200 -> 1,000,000 each, those of a network and of all -> 10,000,000; coturn and pion have no such limits"
+	"challenges_per_second 50 and challenges_burst 200 -> 1,000,000 each, those of a network and of all -> 10,000,000, but for the runs under a flood; coturn and pion have no such limits"
 
 const realm = "versus"
 
@@ -96,7 +102,10 @@ relay: {addresses: [{bind: %[2]s}]}
 tls: {certificate_file: cert.pem, key_file: key.pem}
 credentials: {shared_secrets: [{id: versus, secret_file: secret}]}
 roles: [{id: default, session_bit_rate: 1000000000000, user_bit_rate: 1000000000000}]
-limits: {challenges_per_second: 1000000, challenges_burst: 1000000, network_challenges_per_second: 10000000, network_challenges_burst: 10000000, all_challenges_per_second: 10000000, all_challenges_burst: 10000000}
 `, realm, serverHost, plainPort, tlsPort)
-	return text + s.plane + "\n"
+	limits := raisedLimits
+	if s.limits != "" {
+		limits = s.limits
+	}
+	return text + limits + "\n" + s.plane + "\n"
 }

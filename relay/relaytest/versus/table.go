@@ -18,6 +18,8 @@ type run struct {
 	Stolen  float64  `json:"stolen"`
 	Error   string   `json:"error,omitempty"`
 
+	Flood *flooded `json:"flood,omitempty"` // what it did, if there was one
+
 	Output json.RawMessage `json:"output,omitempty"` // the load source's
 	Report *report         `json:"-"`                // what is used of it; nil after an error
 }
@@ -49,13 +51,13 @@ func (rs results) worst(c cell, server string) (foreign float64) {
 	return foreign
 }
 
-// ratio writes how a server compares to coturn, and to its target if it has
-// one. It is empty for coturn itself.
+// ratio writes how a server compares to the cell's base, and to its target if it
+// has one. It is empty for the base itself.
 func (rs results) ratio(c cell, server string, m *metric) string {
-	if server == coturn {
+	if server == c.compared() {
 		return ""
 	}
-	s := rs.of(c, server, m).ratios(rs.of(c, coturn, m)).spread()
+	s := rs.of(c, server, m).ratios(rs.of(c, c.compared(), m)).spread()
 	text := s.format(func(v float64) string { return fmt.Sprintf("%.2f", v) })
 	i := slices.IndexFunc(c.targets, func(t target) bool { return t.metric == m && t.server == server })
 	if i < 0 || s.Rounds == 0 {
@@ -80,12 +82,12 @@ func (rs results) row(c cell, server string) []string {
 	return append(row, fmt.Sprintf("%.2f", rs.worst(c, server)))
 }
 
-func (p *part) head() []string {
+func (p *part) head(base string) []string {
 	head := []string{"load", "server"}
 	for _, m := range p.metrics {
 		head = append(head, m.title)
 		if m.compared {
-			head = append(head, "/ coturn")
+			head = append(head, "/ "+base)
 		}
 	}
 	return append(head, "foreign CPU")
@@ -106,7 +108,7 @@ func (rs results) write(w io.Writer, cells []cell) error {
 			continue
 		}
 		if c.part != last {
-			head := c.part.head()
+			head := c.part.head(c.compared())
 			fmt.Fprintf(&text, "\n## %s\n\n%s\n\n%s%s", c.part.title, c.part.about, line(head), line(slices.Repeat([]string{"---"}, len(head))))
 			last = c.part
 		}

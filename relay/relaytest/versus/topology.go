@@ -12,6 +12,11 @@ var (
 	wireNet   = netip.MustParsePrefix("93.184.216.0/30")
 	clientNet = netip.MustParsePrefix("93.185.0.0/16")
 	peerNet   = netip.MustParsePrefix("93.186.0.0/16")
+
+	// Floods come from strangers, who have their addresses, and from hosts that
+	// are not there: what these are answered ends at the wire's other end.
+	strangerNet = netip.MustParsePrefix("93.187.0.0/16")
+	forgedNet   = netip.MustParsePrefix("44.0.0.0/8")
 )
 
 const (
