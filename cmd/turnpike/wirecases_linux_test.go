@@ -78,7 +78,7 @@ operator: {listen: ["127.0.0.1:3481"]}
 	b := &wireBed{s: serveConfigured(t, file)}
 	b.wire = &wire.Server{
 		Realm: pure.Realm, Relay: wire.Listener.Addr(), Users: pure.Users(time.Now()), Nonce: nonces,
-		Dial: wire.Dialer(wire.Listener, trusting(t, cert)),
+		Dial: wire.Dialer(wire.Listener, trusting(t, cert), patience), Patience: patience,
 		Peer: func(at netip.AddrPort) (net.PacketConn, error) {
 			return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 		},
@@ -113,7 +113,7 @@ func (b *wireBed) run(t *testing.T, over wire.Over, setting wire.Setting) {
 		if c.Setting != setting || !c.Runs(over) {
 			continue
 		}
-		t.Run(over.String()+"/"+c.Name, func(t *testing.T) {
+		t.Run(over.String()+"/"+c.Key(), func(t *testing.T) {
 			if _, err := c.Run(b.wire, over, i); err != nil {
 				t.Errorf("RFC %s: %v", c.RFC, err)
 			}

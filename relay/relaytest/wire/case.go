@@ -62,6 +62,9 @@ const (
 	Alice   Who = "alice"
 	Bob     Who = "bob"
 	Expired Who = "expired" // alice, a minute late
+	Jitsi   Who = "jitsi"   // nobody's name, and those that follow are alice in
+	Synapse Who = "synapse" // other forms than EXPIRY:NAME
+	Swapped Who = "swapped"
 	wrong   Who = "a wrong password"
 	unknown Who = "an unknown user"
 )

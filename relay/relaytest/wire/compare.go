@@ -56,6 +56,8 @@ func (x *exchange) wanted(w *Want, got []byte) (want []byte, faults []string) {
 		switch {
 		case !there:
 			faults = append(faults, "no "+attrName(a.typ))
+		case must == nil:
+			faults = append(faults, "another "+attrName(a.typ))
 		case !bytes.Equal(v, must):
 			faults = append(faults, attrText(a.typ, v, got))
 		}

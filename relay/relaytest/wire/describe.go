@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -48,21 +49,39 @@ func attrText(typ uint16, v, header []byte) string {
 	name := attrName(typ)
 	switch typ {
 	case attrPeer, attrRelayed, attrMapped:
-		if a, ok := readXOR(v, header); ok {
+		a, ok := readXOR(v, header)
+		if ok && v[1] == byte(len(v)/12+1) { // the size is the family's own
 			return name + " " + a.String()
 		}
+		return name + " " + hexText(v)
+	case attrData:
+		return fmt.Sprintf("%s %q", name, v)
 	case attrLifetime:
 		if len(v) == 4 {
 			return fmt.Sprintf("%s %d", name, binary.BigEndian.Uint32(v))
 		}
-	case attrChannel, attrTransport, attrFamily, attrEvenPort, attrUnknown:
-		return fmt.Sprintf("%s %x", name, v)
+	case attrTransport, attrFamily:
+		if len(v) == 4 {
+			return fmt.Sprintf("%s %d", name, v[0])
+		}
+	case attrChannel, attrEvenPort:
+		return name + " " + hexText(v)
+	case attrUnknown:
+		return name + unknownText(v)
 	case attrUsername, attrRealm, attrNonce, attrIntegrity, attrFingerprint, attrToken:
 		if usual := usualSize(typ, len(v)); usual {
 			return name
 		}
 	}
 	return fmt.Sprintf("%s of %d bytes", name, len(v))
+}
+
+// unknownText lists the types of UNKNOWN-ATTRIBUTES.
+func unknownText(v []byte) (text string) {
+	for ; len(v) >= 2; v = v[2:] {
+		text += " " + attrName(binary.BigEndian.Uint16(v))
+	}
+	return text
 }
 
 // usualSize reports whether the size of an attribute needs no mention.
@@ -83,8 +102,8 @@ const credentials = "USERNAME, REALM, NONCE, MESSAGE-INTEGRITY"
 
 // Describe puts a message in words.
 func Describe(b []byte) string {
-	if len(b) >= 4 && b[0]>>6 == 1 && b[0] < 0x50 {
-		return fmt.Sprintf("ChannelData %x %d, %d bytes", b[:2], binary.BigEndian.Uint16(b[2:]), len(b)-4)
+	if len(b) >= 4 && b[0] == 0x40 {
+		return "ChannelData " + hexText(b)
 	}
 	name, known := methodNames[typeOf(b)]
 	if !known || int(binary.BigEndian.Uint16(b[2:])) != len(b)-headerSize || binary.BigEndian.Uint32(b[4:]) != magicCookie {
@@ -99,11 +118,17 @@ func Describe(b []byte) string {
 	if left > 0 {
 		parts = append(parts, hexText(b[len(b)-left:]))
 	}
-	all := strings.Replace(shorten(parts), credentials, "*credentials*", 1)
+	all := strings.Replace(shorten(parts), credentials, whose(b)+" credentials", 1)
 	if all == "" {
 		return name
 	}
 	return name + ": " + all
+}
+
+// whose names the user of a signed request.
+func whose(b []byte) string {
+	v, _ := find(b, attrUsername)
+	return "*" + string(v[bytes.LastIndexByte(v, ':')+1:]) + "'s*"
 }
 
 // shorten joins parts, the same ones counted.

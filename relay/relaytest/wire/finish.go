@@ -9,21 +9,10 @@ import (
 	"time"
 )
 
-// patience bounds the wait for a datagram that is sure to come, stockPatience
-// that for one that an unguarded server may not send.
-const (
-	patience      = 5 * time.Second
-	stockPatience = 300 * time.Millisecond
-)
-
 // atPeer expects a datagram at the peer. What was relayed before it would come
 // first, so it also shows that nothing was.
 func (d *dialog) atPeer(in *tuple, s *Step) (what string, err error) {
-	wait := patience
-	if d.server.Stock {
-		wait = stockPatience
-	}
-	if err := d.peers[s.peer].SetReadDeadline(time.Now().Add(wait)); err != nil {
+	if err := d.peers[s.peer].SetReadDeadline(time.Now().Add(d.server.Patience)); err != nil {
 		return "", err
 	}
 	b := make([]byte, 2048)
@@ -37,7 +26,8 @@ func (d *dialog) atPeer(in *tuple, s *Step) (what string, err error) {
 	case string(b[:n]) != s.want.text:
 		return fmt.Sprintf("relays %q", b[:n]), nil
 	}
-	if at := netip.MustParseAddrPort(from.String()); at != netip.AddrPortFrom(d.server.Relay, in.relayed.Port()) {
+	at := netip.MustParseAddrPort(from.String())
+	if at.Port() != in.relayed.Port() || at.Addr() != d.server.Relay && !d.server.Stock { // that has no address of its own
 		return "relays from " + at.String(), nil
 	}
 	return "", nil
@@ -54,13 +44,14 @@ func (d *dialog) fromPeer(in *tuple, s *Step) (what string, err error) {
 		return "", nil
 	}
 	got, err := in.conn.Read()
-	d.log = append(d.log, Exchange{s.given, nil, got})
 	if err != nil {
 		return "delivers nothing", nil
 	}
-	if want := s.datagram(got, d.over != UDP); !bytes.Equal(got, want) {
+	want := s.datagram(got, d.over != UDP || d.server.Stock) // which may be padded over UDP, too
+	if !bytes.Equal(got, want) {
 		return fmt.Sprintf("delivers %x", got), nil
 	}
+	d.note(s, nil, want)
 	return "", nil
 }
 

@@ -10,9 +10,9 @@ import (
 
 // Exchange is one message of a case and what came of it.
 type Exchange struct {
-	Given   bool // it only leads to what the case is about
-	Request []byte
-	Answer  []byte // nil: none
+	step    *Step
+	request []byte // nil: the peer says something
+	answer  []byte // nil: none
 }
 
 // Deviation is an answer other than the table's.
@@ -119,14 +119,13 @@ func (d *dialog) step(s *Step) (what string, err error) {
 		}
 		return "", d.server.Drain()
 	}
-	if s.relays() && d.server.Peer == nil {
-		return "", nil
-	}
 	in, err := d.tuple(s.from)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if s.do == peerSays {
+	case s.relays() && d.server.Peer == nil:
+		return "", d.left(in, s)
+	case s.do == peerSays:
 		return d.fromPeer(in, s)
 	}
 	if s.want.kind == silent || s.want.kind == closed {
@@ -142,7 +141,7 @@ func (d *dialog) step(s *Step) (what string, err error) {
 		}
 		if s.want.kind == relayed {
 			what, err = d.atPeer(in, s)
-			d.log = append(d.log, Exchange{s.given, request, nil})
+			d.note(s, request, nil)
 		} else {
 			what, err = in.answer(request, s)
 		}
@@ -151,6 +150,24 @@ func (d *dialog) step(s *Step) (what string, err error) {
 		}
 	}
 	return "", nil
+}
+
+// note keeps what was sent and what came of it.
+func (d *dialog) note(s *Step, request, answer []byte) {
+	d.log = append(d.log, Exchange{s, request, answer})
+}
+
+// left notes a step about data that is left out.
+func (d *dialog) left(in *tuple, s *Step) error {
+	var request, answer []byte
+	if s.do == says {
+		request = s.send[0].bytes(in)
+	}
+	if s.want.kind == delivered {
+		answer = s.datagram(nil, false)
+	}
+	d.note(s, request, answer)
+	return in.err
 }
 
 // write sends a message, in pieces if the server takes pieces.
@@ -175,7 +192,7 @@ type exchange struct {
 // answer compares what comes with what the step wants.
 func (in *tuple) answer(request []byte, s *Step) (what string, err error) {
 	got, err := in.next()
-	in.dialog.log = append(in.dialog.log, Exchange{s.given, request, got})
+	in.dialog.note(s, request, got)
 	switch {
 	case errors.Is(err, ErrNothing):
 		return "no answer", nil
@@ -217,9 +234,7 @@ func (d *dialog) unanswered(in *tuple, s *Step) (what string, err error) {
 		if in.err != nil {
 			return "", in.err
 		}
-		if i < atOnce {
-			d.log = append(d.log, Exchange{s.given, request, nil})
-		}
+		d.note(s, request, nil)
 		if err := in.conn.Write(request); err != nil {
 			return "", err
 		}
@@ -227,7 +242,7 @@ func (d *dialog) unanswered(in *tuple, s *Step) (what string, err error) {
 			continue
 		}
 		if s.want.kind == closed && d.over != UDP && !d.server.Whole {
-			return in.closed(), nil
+			return in.closed()
 		}
 		if what, err := in.quiet(); what != "" || err != nil {
 			return what, err
@@ -254,17 +269,24 @@ func (in *tuple) quiet() (what string, err error) {
 	return "", nil
 }
 
-// closed expects the end of the stream.
-func (in *tuple) closed() (what string) {
+// closed expects the end of the stream. A stock server is asked for a Binding,
+// to tell a stream that it serves on from one that it does not.
+func (in *tuple) closed() (what string, err error) {
+	if in.dialog.server.Stock {
+		if what, err = in.quiet(); what == "" && err == nil {
+			what = "serves the stream on"
+		}
+		return what, err
+	}
 	got, err := in.conn.Read()
 	switch {
 	case err == nil:
-		return "answers: " + summary(got)
+		return "answers: " + summary(got), nil
 	case errors.Is(err, ErrNothing):
-		return "keeps the stream open"
+		return "keeps the stream open", nil
 	}
 	in.gone = true
-	return ""
+	return "", nil
 }
 
 // learn keeps what later steps need of an answer.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Server is what the table is run against.
@@ -20,6 +21,8 @@ type Server struct {
 	// Peer opens the peer's socket. nil: the server relays nothing, and steps
 	// that are about data are left out.
 	Peer func(netip.AddrPort) (net.PacketConn, error)
+	// Patience bounds the wait for what the peer must get.
+	Patience time.Duration
 	// Drain tells the server to end when its clients have; nil if it can't.
 	Drain func() error
 

@@ -11,26 +11,28 @@ import (
 	"time"
 )
 
-// Dialer dials a server by sockets. config is for TLS.
-func Dialer(server netip.AddrPort, config *tls.Config) func(Over, netip.AddrPort) (Conn, error) {
+// Dialer dials a server by sockets. config is for TLS; patience bounds the wait
+// for a message.
+func Dialer(server netip.AddrPort, config *tls.Config, patience time.Duration) func(Over, netip.AddrPort) (Conn, error) {
 	return func(over Over, local netip.AddrPort) (Conn, error) {
 		if over == UDP {
 			c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(local), net.UDPAddrFromAddrPort(server))
-			return socket{c, readDatagram}, err
+			return socket{c, patience, readDatagram}, err
 		}
 		from := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(local), Timeout: patience}
 		c, err := from.Dial("tcp", server.String())
 		if err == nil && over == TLS {
 			c = tls.Client(c, config)
 		}
-		return socket{c, readMessage}, err
+		return socket{c, patience, readMessage}, err
 	}
 }
 
 // socket is a five-tuple of this host's.
 type socket struct {
 	net.Conn
-	read func(io.Reader, []byte) (int, error)
+	patience time.Duration
+	read     func(io.Reader, []byte) (int, error)
 }
 
 func (s socket) Write(b []byte) error {
@@ -39,7 +41,7 @@ func (s socket) Write(b []byte) error {
 }
 
 func (s socket) Read() ([]byte, error) {
-	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := s.SetReadDeadline(time.Now().Add(s.patience)); err != nil {
 		return nil, err
 	}
 	b := make([]byte, 1<<16)

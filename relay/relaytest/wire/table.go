@@ -24,11 +24,22 @@ type Chapter struct {
 	Cases []Case
 }
 
+// Entry is a case in its chapter.
+type Entry struct {
+	Case
+	Chapter string
+}
+
+// Key names the entry among all.
+func (e *Entry) Key() string { return e.Chapter + ": " + e.Name }
+
 // Cases are those of all chapters.
-func Cases() []Case {
-	var all []Case
-	for _, c := range Table() {
-		all = append(all, c.Cases...)
+func Cases() []Entry {
+	var all []Entry
+	for _, chapter := range Table() {
+		for _, c := range chapter.Cases {
+			all = append(all, Entry{c, chapter.Title})
+		}
 	}
 	return all
 }
@@ -56,7 +67,8 @@ func Requests() [][]byte {
 func anyTuple() *tuple {
 	s := &Server{Realm: "example.org", Users: map[Who]User{
 		Alice: {"1800003600:alice", "YWxpY2UncyBwYXNzd29yZA=="}, Bob: {"1800003600:bob", "Ym9iJ3MgcGFzc3dvcmQ="},
-		Expired: {"1799999940:alice", "YWxpY2UncyBwYXNzd29yZA=="},
+		Expired: {"1799999940:alice", "YWxpY2UncyBwYXNzd29yZA=="}, Jitsi: {"1800003600", "YW55Ym9keQ=="},
+		Synapse: {"1800003600:@alice:example.org", "YWxpY2U="}, Swapped: {"alice:1800003600", "YWxpY2U="},
 	}}
 	d := &dialog{server: s, over: UDP, tuples: map[string]*tuple{}, token: []byte("reserved")}
 	for _, name := range []string{"", "b", "c", "d"} {

@@ -34,7 +34,7 @@ func allocates() []Case {
 			ask(allocate(lifetime(l.asked), by(Alice))).get(allocated(l.granted).under(Alice))}})
 	}
 	return append(all, []Case{
-		{"BANDWIDTH means nothing", "5766 §21", 0, 0, []Step{ask(allocate(attr32(attrBandwidth, 64), by(Alice))).get(allocated(600).under(Alice))}},
+		{"BANDWIDTH means nothing", "5766, drafts", 0, 0, []Step{ask(allocate(attr32(attrBandwidth, 64), by(Alice))).get(allocated(600).under(Alice))}},
 		{"CHANGE-REQUEST is not understood", "8489 §6.3.1", 0, 0, []Step{
 			ask(allocate(attr32(attrChangeRequest, 6), by(Alice))).get(failure(420, unknowns(attrChangeRequest)).under(Alice))}},
 		{"more than a user may have", "8656 §7.2", 0, 0, []Step{

@@ -5,7 +5,7 @@ func bindings() []Case {
 	return []Case{
 		{"20 bytes are answered with 32", "8489 §6.3.1", 0, 0, []Step{ask(binding()).get(ok.atMost(1.6))}},
 		{"FINGERPRINT is mirrored", "8489 §7", 0, 0, []Step{ask(binding(fingerprint)).get(ok)}},
-		{"a connectivity check of ICE", "8445 §7.2.2", 0, 0, []Step{ask(binding(
+		{"a connectivity check of ICE", "8445 §7.1", 0, 0, []Step{ask(binding(
 			attr(attrUsername, []byte("evtj:h6vY")...), attr32(attrPriority, 0x6e0001ff), attr(attrUseCandidate),
 			attr(attrControlled, text(8)...), integrity([]byte("VOkJxbRl1RmTxUk/WvJxBt")), fingerprint)).get(ok)}},
 		{"the request of short-term credentials", "5769 §2.1", 0, 0, []Step{ask(Message{raw(shortTerm...)}).get(ok)}},
@@ -14,9 +14,9 @@ func bindings() []Case {
 		{"signed wrongly, answered like anybody's", "8489 §6.3.1", 0, 0, []Step{ask(binding(by(wrong))).get(ok)}},
 		{"an attribute that must be understood and is not", "8489 §6.3.1", 0, 0, []Step{
 			ask(binding(attr32(0x7FFF, 1))).get(failure(420, unknowns(0x7FFF)))}},
-		{"several of them, one twice", "8489 §14.10", 0, 0, []Step{
+		{"several of them, one twice", "8489 §14.13", 0, 0, []Step{
 			ask(binding(attr(0x7FFF), attr(0x7FFE), attr(0x7FFF), attr(0xC057))).get(failure(420, unknowns(0x7FFF, 0x7FFE)))}},
-		{"ten of them: eight are named", "8489 §14.10", 0, 0, []Step{
+		{"ten of them: eight are named", "8489 §14.13", 0, 0, []Step{
 			ask(binding(attr(0x7000), attr(0x7001), attr(0x7002), attr(0x7003), attr(0x7004), attr(0x7005),
 				attr(0x7006), attr(0x7007), attr(0x7008), attr(0x7009))).
 				get(failure(420, unknowns(0x7000, 0x7001, 0x7002, 0x7003, 0x7004, 0x7005, 0x7006, 0x7007)).atMost(1))}},
@@ -77,8 +77,8 @@ func shapes() []Case {
 		quiet("the other methods up to 0x1F, in every class", "8489 §6.3.1", 0, foreign(0x20, false)...),
 		quiet("and up to 0xFF", "8489 §6.3.1", UDP, foreign(0x100, false)...),
 		closes("a method from 0x80 on", "8489 §5", Streams, message(typeOfMethod(0x80, 0), nil)),
-		quiet("Connect of RFC 6062", "6062 §4.3", 0, message(0x000A, []Part{peer(thePeer)})),
-		quiet("Shared Secret of RFC 3489", "8489 §18.1", 0, message(0x0002, nil)),
+		quiet("Connect of RFC 6062", "6062 §5.2", 0, message(0x000A, []Part{peer(thePeer)})),
+		quiet("Shared Secret of RFC 3489", "8489 §18.2", 0, message(0x0002, nil)),
 		closes("the hello of TLS", "7983 §7", UDP, Message{raw([]byte("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00 and some bytes more")...)}),
 		closes("HTTP", "7983 §7", 0, Message{raw([]byte("GET / HTTP/1.1\r\nHost: turn.example.org\r\n\r\n")...)}),
 	}

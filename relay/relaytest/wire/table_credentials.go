@@ -7,10 +7,13 @@ func credentialCases() []Case {
 		{"no credentials, FINGERPRINT is mirrored", "8489 §7", 0, 0, []Step{ask(allocate(fingerprint)).get(is401)}},
 		{"no credentials on other methods", "8656 §5", 0, 0, []Step{
 			ask(refresh(lifetime(0))).get(is401), ask(permit(peer(thePeer))).get(is401), ask(bind(0x4000, peer(thePeer))).get(is401)}},
-		{"20 bytes: no 401 that is three times as long", "5706 §2.1", UDP, 0, []Step{ask(message(typeAllocate, nil)).get(failure(400).atMost(1.4))}},
-		{"20 bytes where no address is forged", "8489 §9.2.3.1", Streams, 0, []Step{ask(message(typeAllocate, nil)).get(is401)}},
+		{"20 bytes: a 400, since the 401 is three times as long", "8489 §9.2.4, not followed", UDP, 0, []Step{ask(message(typeAllocate, nil)).get(failure(400).atMost(1.4))}},
+		{"20 bytes where no address is forged", "8489 §9.2.4", Streams, 0, []Step{ask(message(typeAllocate, nil)).get(is401)}},
 		{"wrong, unknown and expired look the same", "8489 §9.2.4", 0, 0, []Step{
 			ask(allocate(by(wrong))).get(is401), ask(allocate(by(unknown))).get(is401), ask(allocate(by(Expired))).get(is401)}},
+		{"the usernames of Jitsi, Synapse and coturn", "", 0, 0, []Step{
+			ask(allocate(by(Jitsi))).get(allocated(600).under(Jitsi)), ask(allocate(by(Synapse))).at("b").get(allocated(600).under(Synapse)),
+			ask(allocate(by(Swapped))).at("c").get(allocated(600).under(Swapped))}},
 		{"a bit of MESSAGE-INTEGRITY turned", "8489 §9.2.4", 0, 0, []Step{ask(allocate(by(Alice), turn)).get(is401)}},
 		{"the realm of somebody else", "8489 §9.2.4", 0, 0, []Step{ask(allocate(byRealm(Alice, "example.com"))).get(is401)}},
 		{"our realm in capitals", "8489 §14.9", 0, 0, []Step{ask(allocate(byRealm(Alice, "EXAMPLE.ORG"))).get(is401)}},

@@ -27,7 +27,7 @@ func datas() []Case {
 		spoiled("Send to an IPv4 peer as an IPv6 address", "8656 §11.2", 0, send(peer(mappedPeer), data("lost"))),
 		spoiled("Send with an attribute that must be understood and is not", "8489 §6.3.2", 0, send(peer(thePeer), data("lost"), attr(0x7FFF))),
 		spoiled("Data from a client", "8656 §11", 0, message(typeData, []Part{peer(thePeer), data("lost")})),
-		on("what the peer sends comes as a Data indication", "8656 §11.4", permitted(), fromPeer("hello").get(brings(0, "hello"))),
+		on("what the peer sends comes as a Data indication", "8656 §11.3", permitted(), fromPeer("hello").get(brings(0, "hello"))),
 		on("what an unknown peer sends does not", "8656 §11.3", given(ask(permit(peer(otherHost), by(Alice))).get(success().under(Alice))),
 			fromPeer("lost"), fromPeerAt(otherHost, "hello").get(brings(0, "hello"))),
 		on("ChannelBind gives a permission", "8656 §12.2", bound(), through("hello")),

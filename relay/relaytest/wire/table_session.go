@@ -93,6 +93,6 @@ func channels() []Case {
 		refuse("an IPv4 peer as an IPv6 address", "8656 §12.2", 443, bind(0x4000, peer(mappedPeer))),
 		refuse("a private peer", "8656 §12.2", 403, bind(0x4000, peer(deniedPeer))),
 		refuse("loopback", "8656 §12.2", 403, bind(0x4000, peer("127.0.0.1:22"))),
-		refuse("the server itself", "8656 §21.1.6", 403, bind(0x4000, address(attrPeer, Listener))),
+		refuse("the server itself", "8656 §21.1.7", 403, bind(0x4000, address(attrPeer, Listener))),
 	)
 }

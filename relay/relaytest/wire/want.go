@@ -78,16 +78,17 @@ func theRealm(x *exchange, _ []byte) []byte { return []byte(x.in.dialog.server.R
 // would promise password algorithms.
 var nonceForm = regexp.MustCompile(`^[A-Za-f][A-Za-z0-9_-]{15}$`)
 
-// aNonce is any nonce. Whoever is told that his is stale gets another.
+// aNonce is any nonce, of stock pion in any form. Whoever is told that his is
+// stale gets another.
 func aNonce(x *exchange, got []byte) []byte {
-	if !nonceForm.Match(got) {
+	if !nonceForm.Match(got) && !x.in.dialog.server.Stock {
 		return nil
 	}
 	return got
 }
 
 func anotherNonce(x *exchange, got []byte) []byte {
-	if bytes.Contains(x.request, got) {
+	if used, _ := find(x.request, attrNonce); bytes.Equal(used, got) {
 		return nil
 	}
 	return aNonce(x, got)
@@ -136,7 +137,7 @@ func life(seconds uint32) wantAttr {
 	return is(attrLifetime, binary.BigEndian.AppendUint32(nil, seconds)...)
 }
 
-// unknowns is UNKNOWN-ATTRIBUTES (RFC 8489 §14.10).
+// unknowns is UNKNOWN-ATTRIBUTES (RFC 8489 §14.13).
 func unknowns(types ...uint16) wantAttr {
 	var v []byte
 	for _, t := range types {
