@@ -165,6 +165,25 @@ func (x *session) ToClient(peer netip.AddrPort, n int, now time.Time) (uint16, d
 	return 0, x.pass(&p.heard, peer, n, now, false)
 }
 
+// ICMP implements dataplane.Pass (RFC 8656 §11.5).
+func (x *session) ICMP(peer netip.AddrPort, now time.Time) dataplane.Notice {
+	table, at := x.peers.Load(), x.at(now)
+	if at >= x.expires.Load() {
+		return dataplane.NoticeNoFlow
+	}
+	if p := table.permission(peer.Addr()); p == nil || at >= p.until.Load() {
+		return dataplane.NoticeNoPermission
+	}
+	if !x.notices.Take(1, at) {
+		return dataplane.NoticePaced
+	}
+	// What is for a relay of ours never leaves.
+	if v := x.server.peer(peer); !v.Allowed || v.Rule == netpolicy.LiveRelay {
+		return dataplane.NoticePolicy
+	}
+	return dataplane.NoticeSent
+}
+
 // pass asks the policy in force and the meters. A permission has no port
 // (RFC 8656 §9), so a client may choose any for each datagram; chosen says that
 // it does, and then a port it has not just used counts as a new peer: nobody

@@ -40,7 +40,8 @@ type session struct {
 	reservation *ratelimit.Reservation
 	meter       *ratelimit.Meter
 
-	fresh ratelimit.Pace // peers it had nothing to do with before
+	fresh   ratelimit.Pace // peers it had nothing to do with before
+	notices ratelimit.Pace // ICMP errors that its client is told of
 
 	view    atomic.Pointer[gate.Session] // what the gate sees
 	peers   atomic.Pointer[peers]
@@ -80,6 +81,7 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
 	x.fresh.Set(s.o.NewPeers)
+	x.notices.Set(ratelimit.Rate{PerSecond: noticesPerSecond, Burst: noticesAtOnce})
 	family, want := r.Family, r.Port // r itself must not live as long as the leg
 	x.leg = x.engine.NewLeg(func() (netip.AddrPort, error) { return x.openRelay(family, want) }, x.closeRelay)
 	x.peers.Store(new(peers))
