@@ -191,6 +191,25 @@ func (x *session) missing(p *permission, at int64, v dataplane.Verdict) dataplan
 	return v
 }
 
+// ICMP implements dataplane.Pass (RFC 8656 §11.5).
+func (x *session) ICMP(peer netip.AddrPort, now time.Time) dataplane.Notice {
+	at := x.at(now)
+	if !x.halves[0].lives(at) && !x.halves[1].lives(at) {
+		return dataplane.NoticeNoFlow
+	}
+	if p := x.peers.Load().permission(peer.Addr()); p == nil || !p.lives(at) {
+		return dataplane.NoticeNoPermission
+	}
+	if !x.notices.Take(1, at) {
+		return dataplane.NoticePaced
+	}
+	// What is for a relay of ours never leaves.
+	if v := x.server.peer(peer); !v.Allowed || v.Rule == netpolicy.LiveRelay {
+		return dataplane.NoticePolicy
+	}
+	return dataplane.NoticeSent
+}
+
 // pass asks the policy in force and the meters. A permission has no port
 // (RFC 8656 §9), so a client may choose any for each datagram; chosen says that
 // it does, and then a port it has not just used counts as a new peer: nobody

@@ -29,6 +29,11 @@ const (
 	channelLifetime    = 600 * time.Second // RFC 8656 §12
 	nonceLifetime      = 600 * time.Second
 
+	// noticesPerSecond is how many ICMP errors a client is told of, enough to see
+	// for each peer of a call that it is gone. They can be forged by whoever knows
+	// two addresses.
+	noticesPerSecond, noticesAtOnce = 10, 20
+
 	// stallLimit is how long pion may be at one request before the server
 	// calls itself unready: its requests take microseconds.
 	stallLimit = 5 * time.Second

@@ -36,7 +36,8 @@ type session struct {
 	reservation *ratelimit.Reservation
 	meter       *ratelimit.Meter
 
-	fresh ratelimit.Pace // peers it had nothing to do with before
+	fresh   ratelimit.Pace // peers it had nothing to do with before
+	notices ratelimit.Pace // ICMP errors that its client is told of
 
 	view   atomic.Pointer[gate.Session] // what the gate sees while all halves live
 	peers  atomic.Pointer[peers]
@@ -67,6 +68,7 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
 	x.fresh.Set(s.o.NewPeers)
+	x.notices.Set(ratelimit.Rate{PerSecond: noticesPerSecond, Burst: noticesAtOnce})
 	x.begin(&x.halves[0], r.Family, r.Port)
 	if r.Dual {
 		x.begin(&x.halves[1], gate.IPv6, r.Port)

@@ -28,8 +28,11 @@ type In struct {
 	used    int // messages since the last Reset
 }
 
-// controlRoom holds UDP_GRO's int and an in6_pktinfo.
-var controlRoom = unix.CmsgSpace(4) + unix.CmsgSpace(unix.SizeofInet6Pktinfo)
+// controlRoom holds UDP_GRO's int and an in6_pktinfo; or a sock_extended_err with
+// the address of who told it.
+var controlRoom = max(
+	unix.CmsgSpace(4)+unix.CmsgSpace(unix.SizeofInet6Pktinfo),
+	unix.CmsgSpace(int(unsafe.Sizeof(unix.SockExtendedErr{}))+unix.SizeofSockaddrInet6))
 
 // NewIn makes room for messages of at most size bytes each. A larger one is
 // cut, which Truncated tells; with UDP_GRO a message is up to MaxMessage bytes.
@@ -87,10 +90,12 @@ func (in *In) Recv(fd, most int) (int, error) {
 // More receives up to most messages behind those that are there, for which there
 // must be Room. When the socket has none it is unix.EAGAIN. Fewer than most mean
 // that it is empty now, unless it has an error, which the next call tells.
-func (in *In) More(fd, most int) (int, error) {
+func (in *In) More(fd, most int) (int, error) { return in.recv(fd, most, 0) }
+
+func (in *In) recv(fd, most int, flags uintptr) (int, error) {
 	for {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.hdrs[in.used])),
-			uintptr(min(most, in.Room())), unix.MSG_DONTWAIT, 0, 0)
+			uintptr(min(most, in.Room())), unix.MSG_DONTWAIT|flags, 0, 0)
 		switch errno {
 		case 0:
 			in.used += int(n)

@@ -61,7 +61,14 @@ type Counters struct {
 	// Control counts datagrams handed up.
 	Control Tally
 	dropped [NumVerdicts]atomic.Uint64
+	notices [NumNotices]atomic.Uint64
 }
+
+// Notices is the number of ICMP errors that n became of.
+func (c *Counters) Notices(n Notice) uint64 { return c.notices[n].Load() }
+
+// Notice counts an ICMP error.
+func (c *Counters) Notice(n Notice) { c.notices[n].Add(1) }
 
 // Dropped is the number of datagrams stopped by v.
 func (c *Counters) Dropped(v Verdict) uint64 { return c.dropped[v].Load() }
@@ -87,5 +94,8 @@ func (c *Counters) Join(o *Counters) {
 	c.Control.join(&o.Control)
 	for v := range c.dropped {
 		c.dropped[v].Add(o.dropped[v].Load())
+	}
+	for n := range c.notices {
+		c.notices[n].Add(o.notices[n].Load())
 	}
 }

@@ -37,6 +37,7 @@ const (
 	attrXORPeerAddress   = 0x0012
 	attrData             = 0x0013
 	attrDontFragment     = 0x001A
+	attrICMP             = 0x8004
 	attrFingerprint      = 0x8028
 	fingerprintXOR       = 0x5354554e
 )
@@ -202,11 +203,20 @@ func addrLen(a netip.AddrPort) int {
 // indication from peer, and returns its size, Headroom at most. Behind the
 // payload comes padding to a multiple of four bytes.
 func PutDataHeader(b []byte, n int, peer netip.AddrPort) int {
+	at := putDataStart(b, 4+padded(n), peer)
+	binary.BigEndian.PutUint16(b[at:], attrData)
+	binary.BigEndian.PutUint16(b[at+2:], uint16(n))
+	return at + 4
+}
+
+// putDataStart writes the header of a Data indication and its XOR-PEER-ADDRESS,
+// and returns their size. rest bytes of attributes follow.
+func putDataStart(b []byte, rest int, peer netip.AddrPort) int {
 	addrLen := addrLen(peer)
-	size := dataHeader(peer)
+	size := stunHeader + 4 + addrLen
 
 	binary.BigEndian.PutUint16(b, typeData)
-	binary.BigEndian.PutUint16(b[2:], uint16(size+padded(n)-stunHeader))
+	binary.BigEndian.PutUint16(b[2:], uint16(size+rest-stunHeader))
 	binary.BigEndian.PutUint32(b[4:], magicCookie)
 	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
 	binary.BigEndian.PutUint32(b[16:], rand.Uint32())
@@ -215,10 +225,6 @@ func PutDataHeader(b []byte, n int, peer netip.AddrPort) int {
 	binary.BigEndian.PutUint16(a, attrXORPeerAddress)
 	binary.BigEndian.PutUint16(a[2:], uint16(addrLen))
 	putXORAddress(a[4:4+addrLen], b[4:20], peer)
-
-	d := a[4+addrLen:]
-	binary.BigEndian.PutUint16(d, attrData)
-	binary.BigEndian.PutUint16(d[2:], uint16(n))
 	return size
 }
 

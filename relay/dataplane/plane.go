@@ -165,4 +165,9 @@ type Pass interface {
 	// ToClient judges a datagram of peer. It goes to the client over the
 	// channel answered, or as a Data indication when that is 0.
 	ToClient(peer netip.AddrPort, n int, now time.Time) (channel uint16, v Verdict)
+
+	// ICMP judges an ICMP error about a datagram that the client has sent to peer:
+	// whether the client is told (NoticeSent) or why not. Whoever knows the two
+	// addresses can forge one: it is not charged to the client, and paced.
+	ICMP(peer netip.AddrPort, now time.Time) Notice
 }

@@ -17,6 +17,7 @@ func (y yes) ToPeer(channel uint16, peer netip.AddrPort, _ int, _ time.Time) (ne
 	return peer, Allow
 }
 
+func (y yes) ICMP(netip.AddrPort, time.Time) Notice                     { return NoticeSent }
 func (y yes) ToClient(netip.AddrPort, int, time.Time) (uint16, Verdict) { return 0x4000, Allow }
 
 var (

@@ -44,13 +44,13 @@ func (p *Plane) toClient(c dataplane.Client, b []byte) dataplane.Verdict {
 	if p.closed || c.Listener < 0 || int(c.Listener) >= len(all) {
 		return dataplane.Ended
 	}
-	return send(all[c.Listener].doors[0].fd, c.Addr, b)
+	return sendTo(all[c.Listener].doors[0].fd, c.Addr, b)
 }
 
 // outs are for those who send one datagram and are no worker.
 var outs = sync.Pool{New: func() any { return udpio.NewOut(1, 1) }}
 
-func send(fd int, to netip.AddrPort, b []byte) dataplane.Verdict {
+func sendTo(fd int, to netip.AddrPort, b []byte) dataplane.Verdict {
 	out := outs.Get().(*udpio.Out)
 	defer outs.Put(out)
 	out.Reset()
@@ -62,9 +62,9 @@ func send(fd int, to netip.AddrPort, b []byte) dataplane.Verdict {
 // sendOne sends the one message of out, in fragments if it has to be and is not
 // to stay whole.
 func sendOne(out *udpio.Out, fd int, whole bool) dataplane.Verdict {
-	_, err := out.Send(fd, 0, 1)
+	_, err := send(out, fd, 0, 1, whole)
 	if err == unix.EMSGSIZE && !whole {
-		err = out.SendFragmented(fd, 0)
+		err = sendFragmented(out, fd, 0)
 	}
 	return verdict(err)
 }

@@ -123,6 +123,8 @@ func (either) ToClient(netip.AddrPort, int, time.Time) (uint16, dataplane.Verdic
 	return 0, dataplane.Allow
 }
 
+func (either) ICMP(netip.AddrPort, time.Time) dataplane.Notice { return dataplane.NoticeSent }
+
 // A flow that is ending beside another, and has not been taken out of the table
 // yet, is not the end of its client.
 func TestOtherFamilyWhileOneEnds(t *testing.T) {

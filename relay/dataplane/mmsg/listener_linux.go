@@ -70,6 +70,7 @@ func (p *Plane) probe() {
 	defer unix.Close(fd)
 	p.gso.Store(!p.o.NoGSO && udpio.CanSegment(fd))
 	p.gro = !p.o.NoGRO && udpio.EnableGRO(fd) == nil
+	p.icmp = !p.o.NoICMP && udpio.EnableErrors(fd, false) == nil
 }
 
 // canKeepWhole asks the kernel whether DF can be set. Some that pass for Linux
@@ -99,6 +100,7 @@ func (p *Plane) Caps() dataplane.Caps {
 		feature("gso", p.gso.Load(), up && !p.o.NoGSO, "UDP_SEGMENT takes Linux 4.18 and a device that computes checksums"),
 		feature("gro", p.gro, up && !p.o.NoGRO, "UDP_GRO takes Linux 5.0"),
 		feature("steering", p.steering.Load(), up && len(p.workers) > 1 && len(*p.listeners.Load()) > 0, "the kernel takes no program for a group of sockets (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5)"),
+		feature("icmp", p.icmp, up && !p.o.NoICMP, "IP_RECVERR can't be set on this system"),
 		feature("dont_fragment", p.whole, true, "IP_MTU_DISCOVER can't be set on this system"),
 		feature("coalesce", p.o.Coalesce > 0, false, ""),
 	}}

@@ -32,6 +32,9 @@ type Options struct {
 	Coalesce time.Duration
 	// NoGSO and NoGRO keep the plane from UDP_SEGMENT and UDP_GRO.
 	NoGSO, NoGRO bool
+	// NoICMP keeps clients from being told of ICMP errors about what they sent
+	// (RFC 8656 §11.5).
+	NoICMP bool
 }
 
 func (o *Options) complete() error {

@@ -18,6 +18,7 @@ type Plane struct {
 	o       Options
 	whole   bool        // datagrams can be kept from being fragmented
 	gro     bool        // what arrives as one message may be many datagrams
+	icmp    bool        // the kernel tells of ICMP errors
 	gso     atomic.Bool // false once a device could not
 	workers []*worker
 
@@ -115,7 +116,7 @@ func (p *Plane) OpenRelay(bind, public netip.AddrPort) (*dataplane.Relay, error)
 			return nil, err
 		}
 	}
-	fd, err := open(bind, p.tuneRelay)
+	fd, err := open(bind, func(fd int) error { return p.tuneRelay(fd, bind.Addr().Is6()) })
 	if errors.Is(err, unix.EADDRINUSE) {
 		return nil, dataplane.ErrPortInUse
 	} else if err != nil {
@@ -144,8 +145,13 @@ func (p *Plane) start() error {
 	return p.startLocked()
 }
 
-func (p *Plane) tuneRelay(fd int) error {
+func (p *Plane) tuneRelay(fd int, ip6 bool) error {
 	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, p.o.RelayBuffer)
+	if p.icmp {
+		if err := udpio.EnableErrors(fd, ip6); err != nil {
+			return err
+		}
+	}
 	if p.gro {
 		return udpio.EnableGRO(fd)
 	}

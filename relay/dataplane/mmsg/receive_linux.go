@@ -174,7 +174,7 @@ func (w *worker) toClient(s *socket, f *dataplane.Flow, from netip.AddrPort, pay
 	case v != dataplane.Allow:
 		w.counted.Drop(f, v)
 	case f.Client.Stream != nil:
-		w.toStream(f, channel, from, payload)
+		w.toStreamClient(f, channel, from, payload)
 	default:
 		w.toDatagramClient(s, f, channel, from, payload)
 	}

@@ -44,6 +44,13 @@ func (o *open4000) ToPeer(channel uint16, peer netip.AddrPort, n int, _ time.Tim
 	return peer, dataplane.Allow
 }
 
+func (o *open4000) ICMP(peer netip.AddrPort, _ time.Time) dataplane.Notice {
+	if peer.Addr() != o.peer.Addr() {
+		return dataplane.NoticeNoPermission
+	}
+	return dataplane.NoticeSent
+}
+
 func (o *open4000) ToClient(peer netip.AddrPort, n int, _ time.Time) (uint16, dataplane.Verdict) {
 	o.wait(n)
 	if peer == o.peer {

@@ -121,7 +121,8 @@ func (x *sender) segments(r *run, size int) bool {
 // transmit sends the messages that were built, over one socket.
 func (x *sender) transmit(fd int) {
 	for at, all := 0, x.out.Len(); at < all; {
-		n, err := x.out.Send(fd, at, all)
+		m := &x.sent[at]
+		n, err := send(x.out, fd, at, all, m.n > 1 || x.items[m.first].whole)
 		for _, m := range x.sent[at : at+n] {
 			x.settle(&m, dataplane.Allow)
 		}
@@ -146,7 +147,7 @@ func (x *sender) unsent(fd, at, all int, err error) int {
 		}
 		return all - at
 	case err == unix.EMSGSIZE && !x.items[m.first].whole:
-		x.settle(m, verdict(x.out.SendFragmented(fd, at)))
+		x.settle(m, verdict(sendFragmented(x.out, fd, at)))
 	default:
 		x.settle(m, verdict(err))
 	}

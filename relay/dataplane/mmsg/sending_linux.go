@@ -133,19 +133,24 @@ func (w *worker) answer(d *door, c *dataplane.Client, b []byte) {
 	w.queue(run{way: toClient, to: c.Addr, listener: d.id}, item{body: a})
 }
 
-// toStream sends a payload over TCP or TLS.
-func (w *worker) toStream(f *dataplane.Flow, channel uint16, from netip.AddrPort, payload []byte) {
-	stream := f.Client.Stream
-	v := stream.Queue(frame(w.scratch, channel, from, payload))
-	if v != dataplane.Allow {
+// toStreamClient sends a payload over TCP or TLS.
+func (w *worker) toStreamClient(f *dataplane.Flow, channel uint16, from netip.AddrPort, payload []byte) {
+	if v := w.toStream(f, frame(w.scratch, channel, from, payload)); v != dataplane.Allow {
 		w.counted.Drop(f, v)
 		return
 	}
 	f.Count.ToClient.Add(len(payload))
 	w.counted.ToClient[f.Class].Add(len(payload))
-	if n := len(w.streams); n == 0 || w.streams[n-1] != stream {
+}
+
+// toStream queues a message for the client of f, until the end of the batch.
+func (w *worker) toStream(f *dataplane.Flow, b []byte) dataplane.Verdict {
+	stream := f.Client.Stream
+	v := stream.Queue(b)
+	if n := len(w.streams); v == dataplane.Allow && (n == 0 || w.streams[n-1] != stream) {
 		w.streams = append(w.streams, stream)
 	}
+	return v
 }
 
 // frame copies a payload into room and frames it there.

@@ -29,6 +29,7 @@ type socket struct {
 
 	// Its worker's own.
 	queued  bool
+	failed  bool            // ICMP may have told of what it sent
 	entered uint64          // the batch in which its flow was entered last
 	runs    [2]uint64       // see worker.run
 	segment [2]atomic.Int32 // the size that the kernel did not take as a segment; 0: none yet. Handing over, other workers use it too

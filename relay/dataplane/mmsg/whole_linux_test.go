@@ -14,8 +14,8 @@ import (
 	"turnpike/relay/relaytest"
 )
 
-// sendTo is a Send indication, with DONT-FRAGMENT if it is to stay whole.
-func sendTo(peer netip.AddrPort, payload []byte, whole bool) []byte {
+// sendWith is a Send indication, with DONT-FRAGMENT if it is to stay whole.
+func sendWith(peer netip.AddrPort, payload []byte, whole bool) []byte {
 	buf := make([]byte, dataplane.Headroom+len(payload)+dataplane.Tailroom)
 	copy(buf[dataplane.Headroom:], payload)
 	m := bytes.Clone(dataplane.PutData(buf, dataplane.Headroom, len(payload), peer))
@@ -137,7 +137,7 @@ func TestDontFragment(t *testing.T) {
 					name := fmt.Sprintf("%s stream=%t %d bytes whole=%t", ip, overStream, n, whole)
 					before := l.plane.Counters().Dropped(dataplane.Oversize)
 					wire.seen(0)
-					send(sendTo(l.peer.at, make([]byte, n), whole))
+					send(sendWith(l.peer.at, make([]byte, n), whole))
 					l.settle()
 					dropped := l.plane.Counters().Dropped(dataplane.Oversize) - before
 					got := wire.seen(l.relay.Bind.Port())
@@ -196,7 +196,7 @@ func TestWholeInRuns(t *testing.T) {
 			l := newLine(t, netip.MustParseAddr(ip), Options{})
 			var all [][]byte
 			for i := range 41 {
-				all = append(all, sendTo(l.peer.at, bytes.Repeat([]byte{byte(i)}, n), i%2 == 0))
+				all = append(all, sendWith(l.peer.at, bytes.Repeat([]byte{byte(i)}, n), i%2 == 0))
 			}
 			wait, goOn := l.pass.holdUp()
 			l.client.send(l.listener, framed(0x4000, [][]byte{make([]byte, 1)}), false)

@@ -42,6 +42,7 @@ type worker struct {
 	later   []source
 	small   *udpio.In // for sockets that give one datagram a message
 	large   *udpio.In // for those with UDP_GRO
+	errors  *udpio.In
 	now     time.Time
 	serving int  // datagrams since the last wait
 	held    int  // bytes received and not sent
@@ -67,8 +68,9 @@ type door struct {
 func newWorker(p *Plane, number int) (*worker, error) {
 	w := &worker{
 		p: p, number: number, epoll: -1, wake: -1,
-		small: udpio.NewIn(smallRoom, maxPayload+dataplane.MaxFraming, udpio.InOptions{}),
-		large: udpio.NewIn(largeRoom, udpio.MaxMessage, udpio.InOptions{}),
+		small:  udpio.NewIn(smallRoom, maxPayload+dataplane.MaxFraming, udpio.InOptions{}),
+		large:  udpio.NewIn(largeRoom, udpio.MaxMessage, udpio.InOptions{}),
+		errors: udpio.NewIn(errorBatch, 0, udpio.InOptions{}),
 	}
 	w.clients.init()
 	w.sending.init(p, &w.counted)
@@ -154,9 +156,12 @@ func (w *worker) wait() {
 			}
 		default:
 			// Without a flow it has been closed since, and its worker is not known.
-			if s := w.p.sockets.find(key); s != nil && s.flow.Load() != nil && s.worker == w && !s.queued {
-				s.queued = true
-				w.ready = append(w.ready, source{relay: s})
+			if s := w.p.sockets.find(key); s != nil && s.flow.Load() != nil && s.worker == w {
+				s.failed = s.failed || w.events[i].Events&unix.EPOLLERR != 0
+				if !s.queued {
+					s.queued = true
+					w.ready = append(w.ready, source{relay: s})
+				}
 			}
 		}
 	}
@@ -223,16 +228,19 @@ func more(n, most int, err error) bool {
 
 func (w *worker) serveRelay(s *socket) {
 	s.queued = false
+	if s.failed {
+		w.serveErrors(s)
+	}
 	in := w.room(w.p.gro)
 	if w.enter(s) == nil {
 		return
 	}
 	first, most := in.Len(), min(relayBatch, in.Room())
-	n, err := in.More(s.fd, most)
+	n, err := receive(in, s.fd, most)
 	for i := first; i < first+n; i++ {
 		w.fromPeer(s, in, i)
 	}
-	if s.queued = more(n, most, err); s.queued {
+	if s.queued = more(n, most, err) || s.failed; s.queued {
 		w.ready = append(w.ready, source{relay: s})
 	}
 }

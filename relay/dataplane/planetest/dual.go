@@ -37,6 +37,10 @@ func (d *dual) ToClient(peer netip.AddrPort, n int, now time.Time) (uint16, data
 	return d.of(peer).ToClient(peer, n, now)
 }
 
+func (d *dual) ICMP(peer netip.AddrPort, now time.Time) dataplane.Notice {
+	return d.of(peer).ICMP(peer, now)
+}
+
 func (d *dual) of(peer netip.AddrPort) *half {
 	if peer.Addr().Is4() == d.b.IP.Is4() {
 		return &d.halves[0]

@@ -58,6 +58,8 @@ func (j *judge) ToPeer(channel uint16, peer netip.AddrPort, _ int, _ time.Time) 
 	return netip.AddrPort{}, dataplane.NoPermission
 }
 
+func (j *judge) ICMP(netip.AddrPort, time.Time) dataplane.Notice { return dataplane.NoticeSent }
+
 func (j *judge) ToClient(peer netip.AddrPort, _ int, _ time.Time) (uint16, dataplane.Verdict) {
 	j.asked.Add(1)
 	p := j.pair.Load()
