@@ -40,6 +40,22 @@
 // until the reaper has been, a second at most. pion's own timer is given 59 s
 // more than the client was granted and so never fires (see package engine).
 //
+// # Two families
+//
+// A dual allocation (RFC 8656 §7.1) is one session with two halves, one of each
+// address family. A half has a leg of pion, a flow, a port and a deadline of its own;
+// a Refresh may name it, and so it may end alone, with its permissions and channels.
+// The session ends with the last of them. A request that concerns both is one step
+// on the engine's goroutine, and gets all that it asks or nothing. The exceptions
+// are those of the RFC: an Allocate is served with one address if there is no other,
+// and a Refresh extends what is left.
+//
+// It counts once against the user's and the tenant's allocations, since it is one
+// allocation in the words of the RFC, and one call: counting addresses would have
+// clients that ask for both refused after half as many calls. And it has one meter,
+// so that two addresses carry no more than one. What it takes twice is ports, of
+// which each family has its own.
+//
 // # Lifetimes
 //
 // An allocation lives 600 to 3,540 seconds from its last Refresh, a permission

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"turnpike/auth"
+	"github.com/pion/stun/v3"
+
 	"turnpike/relay"
 	"turnpike/relay/relaytest"
 )
@@ -18,7 +19,7 @@ import (
 func TestNothingIsLeftOfTenThousandSessions(t *testing.T) { onSockets(t, nothingIsLeft) }
 
 func nothingIsLeft(t *testing.T, open func(testing.TB, setup) *bed) {
-	b := open(t, setup{role: func(r *auth.Role) { r.Allocations = 0 }})
+	b := open(t, onBothPorts(1000, 1000))
 	const workers, each = 4, 2500
 	churn(b, workers, 20) // pools and maps have grown
 	goroutines, files, ports := runtime.NumGoroutine(), descriptors(t), b.server.Stats().RelayPortsFree
@@ -34,9 +35,10 @@ func nothingIsLeft(t *testing.T, open func(testing.TB, setup) *bed) {
 		t.Errorf("%d descriptors, then %d", files, n)
 	}
 	st := b.server.Stats()
-	if st.RelayPortsFree != ports || st.Allocations[[2]string{"udp", "ipv4"}] != 0 || st.EngineQueue != 0 {
-		t.Errorf("%d relay ports free, then %d; %d allocations, %d waiting", ports, st.RelayPortsFree, st.Allocations[[2]string{"udp", "ipv4"}], st.EngineQueue)
+	if st.RelayPortsFree != ports || st.EngineQueue != 0 {
+		t.Errorf("%d relay ports free, then %d; %d waiting", ports, st.RelayPortsFree, st.EngineQueue)
 	}
+	b.live("udp", 0, 0)
 	if st.AllocationsTotal["success"] != workers*(each+20) {
 		t.Errorf("%d sessions, want %d", st.AllocationsTotal["success"], workers*(each+20))
 	}
@@ -50,8 +52,8 @@ func churn(b *bed, workers, each int) {
 			c := b.raw("churn")
 			defer c.Conn.Close()
 			c.Timeout = time.Minute
-			for range each {
-				if err := oneSession(c); err != nil {
+			for n := range each {
+				if err := oneSession(c, n%2 == 0); err != nil {
 					b.t.Error(err)
 					return
 				}
@@ -69,13 +71,22 @@ func churn(b *bed, workers, each int) {
 	}
 }
 
-// oneSession has its own relayed address for a peer, so that data goes round.
-func oneSession(c *relaytest.Client) error {
-	r, err := c.Allocate()
-	if err != nil || !r.OK() {
+// oneSession has its own relayed address for a peer, of two the second, so that data
+// goes round.
+func oneSession(c *relaytest.Client, dual bool) error {
+	var want []stun.Setter
+	if dual {
+		want = append(want, both)
+	}
+	r, err := c.Allocate(want...)
+	if err != nil || !r.OK() || r.Additional.IsValid() != dual {
 		return fmt.Errorf("Allocate: %v %w", r, err)
 	}
-	if r, err = c.ChannelBind(0x4000, r.Relayed); err != nil || !r.OK() {
+	peer := r.Relayed
+	if dual {
+		peer = r.Additional
+	}
+	if r, err = c.ChannelBind(0x4000, peer); err != nil || !r.OK() {
 		return fmt.Errorf("ChannelBind: %v %w", r, err)
 	}
 	if err := c.SendChannel(0x4000, []byte("round")); err != nil {

@@ -34,7 +34,7 @@ type inside struct {
 	ends   chan End
 }
 
-func newInside(t *testing.T) *inside {
+func newInside(t *testing.T, change ...func(*Options)) *inside {
 	t.Helper()
 	fail := func(err error) {
 		if err != nil {
@@ -61,12 +61,16 @@ func newInside(t *testing.T) *inside {
 	role := auth.DefaultRole()
 	in.who = &auth.Identity{Role: &role, User: "alice", Username: "alice"}
 	ip := netip.MustParseAddr("93.184.216.1")
-	in.Server, err = New(Options{
+	o := Options{
 		Listen: []Listener{{Addr: netip.AddrPortFrom(ip, 3478), UDP: true}, {Addr: netip.MustParseAddrPort("127.0.0.1:0"), TCP: true}}, Relays: []Pool{{Bind: ip, MinPort: 20000, MaxPort: 20009}},
 		Realm: "test", NonceKey: make([]byte, 32), Plane: in.plane, Verifier: verifier, Ledger: in.ledger, Replies: replies, Bindings: replies, Failures: failures, Engines: 1,
 		Ended:  func(r Record) { in.ends <- r.Why },
 		Policy: func([]netip.AddrPort) (*netpolicy.Policy, error) { return netpolicy.New(netpolicy.Options{}) },
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	in.Server, err = New(o)
 	fail(err)
 	in.host, err = in.plane.Host(in.client.Addr)
 	fail(err)

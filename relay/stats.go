@@ -46,7 +46,7 @@ func (c *counts) allocated(code int) {
 // Stats is a view of a running server for metrics: plain numbers, closed sets.
 type Stats struct {
 	// Allocations alive, by transport of the client and family of the relayed
-	// address.
+	// address. A dual one counts in both.
 	Allocations map[[2]string]int
 	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
 	// port is free), "draining" (403), "redirected" (300), "token" (508: RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this host gave no socket, often for want of

@@ -27,6 +27,7 @@ type stress struct {
 	*bed
 	ledger  *ratelimit.Ledger
 	relayed [16]atomic.Pointer[netip.AddrPort] // of each client, to meet at
+	second  [16]atomic.Pointer[netip.AddrPort] // of those that have a dual allocation
 	stopped atomic.Bool
 }
 
@@ -37,6 +38,7 @@ func newStress(t testing.TB, plane func(testing.TB, setup) *bed) *stress {
 		options: func(o *relay.Options) {
 			s.ledger = o.Ledger
 			o.Relays[0].MinPort, o.Relays[0].MaxPort = 47000, 47011
+			o.Relays = append(o.Relays, relay.Pool{Bind: netip.IPv6Loopback(), MinPort: 47000, MaxPort: 47005})
 			o.Permissions, o.Channels = 8, 4
 		},
 	})
@@ -111,7 +113,11 @@ func (s *stress) client(r *rand.Rand, id, operations int) {
 	}
 	c.Timeout = 40 * time.Millisecond
 	peer := func() netip.AddrPort {
-		if p := s.relayed[r.IntN(len(s.relayed))].Load(); p != nil && r.IntN(4) > 0 {
+		from := &s.relayed
+		if r.IntN(3) == 0 {
+			from = &s.second
+		}
+		if p := from[r.IntN(len(from))].Load(); p != nil && r.IntN(4) > 0 {
 			return *p
 		}
 		return peerN(r.IntN(20))
@@ -120,7 +126,7 @@ func (s *stress) client(r *rand.Rand, id, operations int) {
 		if s.stopped.Load() {
 			return
 		}
-		switch r.IntN(13) {
+		switch r.IntN(16) {
 		case 0, 1, 2:
 			if a, err := c.Allocate(); err == nil && a.OK() {
 				s.relayed[id].Store(&a.Relayed)
@@ -140,6 +146,17 @@ func (s *stress) client(r *rand.Rand, id, operations int) {
 				c.SendChannel(uint16(0x4000+r.IntN(6)), make([]byte, r.IntN(300)))
 				c.Send(peer(), make([]byte, r.IntN(300)))
 			}
+		case 13:
+			if a, err := c.Allocate(both); err == nil && a.OK() {
+				s.relayed[id].Store(&a.Relayed)
+				if a.Additional.IsValid() {
+					s.second[id].Store(&a.Additional)
+				}
+			}
+		case 14:
+			refresh(c, 600*time.Second, relaytest.Family(byte(1+r.IntN(2))))
+		case 15:
+			refresh(c, 0, relaytest.Family(byte(1+r.IntN(2))))
 		case 11:
 			time.Sleep(time.Duration(r.IntN(700)) * time.Millisecond) // let sessions lapse
 		case 12:
@@ -166,21 +183,31 @@ func (s *stress) settle(ports int, faults map[string]uint64) {
 	st, plane := s.server.Stats(), s.plane.Counters()
 	var got, carried [4]uint64
 	carried = [4]uint64{plane.ToPeer.Packets(), plane.ToPeer.Bytes(), plane.ToClient.Packets(), plane.ToClient.Bytes()}
-	ends, sessions := map[string]int{}, uint64(0)
+	ends, sessions, dual := map[string]int{}, uint64(0), 0
 	for len(s.ended) > 0 {
 		r := <-s.ended
 		sessions++
 		ends[r.Why.String()]++
+		if r.Additional.IsValid() {
+			dual++
+		}
 		for i, n := range []uint64{r.PacketsToPeer, r.BytesToPeer, r.PacketsToClient, r.BytesToClient} {
 			got[i] += n
 		}
 	}
-	s.t.Logf("%d sessions, ended by %v; allocations %v; carried %v, %d handed over",
-		sessions, ends, st.AllocationsTotal, carried, plane.HandedOver.Packets())
+	if dual == 0 {
+		s.t.Error("no dual session")
+	}
+	s.t.Logf("%d sessions, %d dual, ended by %v; allocations %v; carried %v, %d handed over",
+		sessions, dual, ends, st.AllocationsTotal, carried, plane.HandedOver.Packets())
 	if got != carried {
 		s.t.Errorf("records add up to %v, the plane carried %v", got, carried)
 	}
-	if live := st.Allocations[[2]string{"udp", "ipv4"}] + st.Allocations[[2]string{"tcp", "ipv4"}]; sessions != st.AllocationsTotal["success"] || live != 0 || s.server.Sessions() != 0 {
+	live := 0
+	for _, n := range st.Allocations {
+		live += max(n, -n)
+	}
+	if sessions != st.AllocationsTotal["success"] || live != 0 || s.server.Sessions() != 0 {
 		s.t.Errorf("%d begun, %d ended, %d live, %d in the table", st.AllocationsTotal["success"], sessions, live, s.server.Sessions())
 	}
 	if st.Streams != nil {
@@ -193,8 +220,10 @@ func (s *stress) settle(ports int, faults map[string]uint64) {
 		s.t.Errorf("left in the ledger: %+v", l)
 	}
 	for port := uint16(47000); port <= 47011; port++ {
-		if s.plane.Live(netip.AddrPortFrom(s.addr.Addr(), port)) {
-			s.t.Errorf("relay port %d lives on", port)
+		for _, ip := range []netip.Addr{s.addr.Addr(), netip.IPv6Loopback()} {
+			if s.plane.Live(netip.AddrPortFrom(ip, port)) {
+				s.t.Errorf("relay port %d of %s lives on", port, ip)
+			}
 		}
 	}
 	for name, n := range faults {

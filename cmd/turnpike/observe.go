@@ -16,14 +16,19 @@ import (
 
 // logEnd writes a session's record: one line at its end, none before.
 func logEnd(log *slog.Logger, r relay.Record) {
-	log.Info("session ended",
+	args := []any{
 		"session", r.ID, "reason", r.Why.String(),
 		"user", r.User, "tenant", r.Tenant, "role", r.Role, "credential", r.CredentialID,
 		"transport", r.Transport, "client", r.Client, "relayed", r.Relayed,
 		"started", r.Start, "duration_ms", r.End.Sub(r.Start).Milliseconds(),
 		"to_peer_packets", r.PacketsToPeer, "to_peer_bytes", r.BytesToPeer,
 		"to_client_packets", r.PacketsToClient, "to_client_bytes", r.BytesToClient,
-		"dropped_packets", r.Dropped)
+		"dropped_packets", r.Dropped,
+	}
+	if r.Additional.IsValid() {
+		args = append(args, "relayed_additional", r.Additional)
+	}
+	log.Info("session ended", args...)
 }
 
 // snapshot reads every part's counters for a scrape.

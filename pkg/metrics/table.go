@@ -48,7 +48,7 @@ var (
 // OpenMetrics, whose counters are named without the suffix, and none in the
 // Prometheus text format: the only one the handler speaks.
 var table = []family{
-	{"turnpike_allocations", "Live allocations, by transport of the client and address family of the relayed address.",
+	{"turnpike_allocations", "Live allocations, by transport of the client and address family of the relayed address. A dual allocation counts in both families.",
 		gauge, []label{transport, addrFamily}, func(s Snapshot) []sample { return byPair(s.Allocations) }},
 	{"turnpike_allocations_total", "Allocate requests decided, by result: success or what stood in the way.",
 		counter, []label{result}, func(s Snapshot) []sample { return byLabel(s.AllocationsTotal) }},

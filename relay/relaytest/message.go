@@ -35,6 +35,17 @@ func Family(f byte) Attr {
 	return Attr{stun.AttrRequestedAddressFamily, []byte{f, 0, 0, 0}}
 }
 
+// Of RFC 8656 sections 18.11 and 18.12.
+const (
+	attrAdditionalFamily stun.AttrType = 0x8000
+	attrAddressErrorCode stun.AttrType = 0x8001
+)
+
+// AdditionalFamily is ADDITIONAL-ADDRESS-FAMILY; 2, IPv6, is the only one allowed.
+func AdditionalFamily(f byte) Attr {
+	return Attr{attrAdditionalFamily, []byte{f, 0, 0, 0}}
+}
+
 // Lifetime is LIFETIME (RFC 8656 section 18.3), in whole seconds.
 func Lifetime(d time.Duration) Attr {
 	return Attr{stun.AttrLifetime, binary.BigEndian.AppendUint32(nil, uint32(d/time.Second))}

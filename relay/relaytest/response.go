@@ -28,6 +28,11 @@ type Response struct {
 	Mapped     netip.AddrPort // XOR-MAPPED-ADDRESS, if any
 	Relayed    netip.AddrPort // XOR-RELAYED-ADDRESS, if any
 	Lifetime   time.Duration  // LIFETIME; 0 also if absent
+	// Additional is the second XOR-RELAYED-ADDRESS, if any. Missing and MissingCode
+	// are ADDRESS-ERROR-CODE (RFC 8656 section 18.12), 0 if absent or broken.
+	Additional  netip.AddrPort
+	Missing     byte
+	MissingCode int
 	// Signed says that MESSAGE-INTEGRITY, or MESSAGE-INTEGRITY-SHA256 where that
 	// was negotiated, is there and verifies under the key of the client that read
 	// the response.
@@ -68,6 +73,10 @@ func parseResponse(m *stun.Message, signed func(*stun.Message) bool) (Response, 
 	default:
 		return Response{}, fmt.Errorf("relaytest: %s is no response", m.Type)
 	}
+	r.Additional = xorAddr(beyond(m, stun.AttrXORRelayedAddress), stun.AttrXORRelayedAddress)
+	if v, err := m.Get(attrAddressErrorCode); err == nil && len(v) == 4 {
+		r.Missing, r.MissingCode = v[0], int(v[2])*100+int(v[3])
+	}
 	if v, err := m.Get(stun.AttrRealm); err == nil {
 		r.Realm = string(v)
 	}
@@ -102,6 +111,18 @@ func alternates(m *stun.Message) (all []netip.AddrPort) {
 		all = append(all, at)
 	}
 	return all
+}
+
+// beyond is what a message has behind the first attribute of a type.
+func beyond(m *stun.Message, t stun.AttrType) *stun.Message {
+	rest := &stun.Message{TransactionID: m.TransactionID}
+	for i, a := range m.Attributes {
+		if a.Type == t {
+			rest.Attributes = m.Attributes[i+1:]
+			break
+		}
+	}
+	return rest
 }
 
 // xorAddr reads an address attribute; the zero value says that it is absent or
