@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -12,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +24,10 @@ var (
 	publicNet  = netip.MustParsePrefix("93.184.216.0/24")
 	publicTURN = netip.MustParseAddrPort("93.184.216.1:3478") // UDP, TCP and TLS
 	publicPeer = netip.MustParseAddr("93.184.216.2")
+
+	publicNet6  = netip.MustParsePrefix("2606:2800:220:1::/64")
+	publicTURN6 = netip.MustParseAddrPort("[2606:2800:220:1::1]:3478")
+	publicPeer6 = netip.MustParseAddr("2606:2800:220:1::2")
 )
 
 // publicClient is the i-th address of clients, of 200.
@@ -34,6 +35,13 @@ func publicClient(i int) netip.Addr {
 	a := publicNet.Addr().As4()
 	a[3] = byte(20 + i%200)
 	return netip.AddrFrom4(a)
+}
+
+// publicClient6 is publicClient in IPv6.
+func publicClient6(i int) netip.Addr {
+	a := publicNet6.Addr().As16()
+	a[15] = byte(20 + i%200)
+	return netip.AddrFrom16(a)
 }
 
 // inPublic has the test run alone in the public network, and more, as
@@ -63,6 +71,25 @@ var publicRelay = fmt.Sprintf("{addresses: [{bind: %s}]}", publicTURN.Addr())
 // startPublicRelay is startPublic with another relay section.
 func startPublicRelay(t *testing.T, relay, more string) (s *server, secret string) {
 	t.Helper()
+	return publicConfig{relay: relay, more: more}.start(t)
+}
+
+// startPublic6 is startPublic with listeners and relayed addresses of IPv6, too.
+func startPublic6(t *testing.T, more string) (s *server, secret string) {
+	t.Helper()
+	return publicConfig{
+		listeners: fmt.Sprintf(`, {address: "%s", transports: [udp, tcp, tls]}`, publicTURN6),
+		relay:     fmt.Sprintf(`{addresses: [{bind: %s}, {bind: "%s"}]}`, publicTURN.Addr(), publicTURN6.Addr()),
+		more:      more,
+	}.start(t)
+}
+
+// publicConfig is what a test says of its server's configuration: more listeners,
+// the relay section, and what comes behind all.
+type publicConfig struct{ listeners, relay, more string }
+
+func (c publicConfig) start(t *testing.T) (s *server, secret string) {
+	t.Helper()
 	dir := t.TempDir()
 	cert, key, file := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "turnpike.yaml")
 	if err := writeCertificate(cert, key, publicTURN.Addr().String(), time.Now().Add(time.Hour)); err != nil {
@@ -77,8 +104,8 @@ func startPublicRelay(t *testing.T, relay, more string) (s *server, secret strin
 		t.Fatal(err)
 	}
 	config := fmt.Sprintf(`version: 1
-listen: [{address: "%[1]s", transports: [udp, tcp, tls]}]
-relay: %[6]s
+listen: [{address: "%[1]s", transports: [udp, tcp, tls]}%[6]s]
+relay: %[7]s
 tls: {certificate_file: cert.pem, key_file: key.pem}
 credentials:
   shared_secrets: [{id: app, secret: %[3]s}]
@@ -86,7 +113,7 @@ credentials:
 issuer: {listen: ["%[2]s:3480"], api_keys: [{id: app, hash: "sha256:%[4]x"}]}
 operator: {listen: ["127.0.0.1:3481"]}
 drain: {timeout: 0s}
-%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, more, relay)
+%[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, c.more, c.listeners, c.relay)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -114,52 +141,54 @@ func serveConfigured(t *testing.T, file string) *server {
 	return s
 }
 
-// uclient is one run of turnutils_uclient: two allocations, RTP and RTCP (with
-// EVEN-PORT and RESERVATION-TOKEN), or four where clients meet each other, and
-// one more to see whether the server redirects.
-type uclient struct {
-	transport string
-	send      bool // Send and Data indications instead of channels
-	meet      bool // client to client instead of client to peer
-
-	user string
-	cmd  *exec.Cmd
-	out  bytes.Buffer
+// relayedModes are the modes of uclient whose messages all come back:
+// docs/coturn.md lists them.
+func relayedModes() (all []*uclient) {
+	peer6 := "-x -e " + publicPeer6.String()
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		for _, mode := range []string{"-X", "-X -s", "-X -y", "-X -s -y", peer6} {
+			all = append(all, &uclient{transport: transport, mode: mode})
+		}
+		for _, mode := range []string{"-X", peer6 + " -s", "-x -y"} {
+			all = append(all, &uclient{transport: transport, mode: mode, ipv6: true})
+		}
+	}
+	return append(all,
+		&uclient{transport: "udp"}, // asks for no family
+		&uclient{transport: "udp", mode: "-c"},
+		&uclient{transport: "tcp", mode: "-c -y"},
+		&uclient{transport: "udp", mode: "-D"}, // pads ChannelData over UDP, too
+		&uclient{transport: "udp", mode: "-G"}, // asks for peers at random, of the other family, too
+		&uclient{transport: "tcp", mode: "-G -s"},
+		&uclient{transport: "tls", mode: "-G -y"},
+		&uclient{transport: "udp", mode: "-I"}, // no CreatePermission: a channel brings its own (RFC 8656 §12)
+		&uclient{transport: "udp", mode: "-M"}, // MOBILITY-TICKET may be ignored (RFC 8016, RFC 8489 §14)
+		&uclient{transport: "tcp", mode: "-M"},
+		&uclient{transport: "udp", mode: "-a 100000"},              // BANDWIDTH and
+		&uclient{transport: "udp", mode: "-o https://example.org"}, // ORIGIN may be ignored, too
+		&uclient{transport: "udp", mode: "-J"},                     // RFC 7635, where a server offers it
+		&uclient{transport: "udp", mode: "-N -s"},                  // without channels -N differs in nothing
+		&uclient{transport: "udp", mode: "-m 8 -n 40 -z 50", streams: 8, count: 40},
+		&uclient{transport: "tcp", mode: "-m 8 -n 40 -z 100", streams: 8, count: 40},
+		&uclient{transport: "udp", mode: "-m 8 -n 40 -z 50 -s -y", streams: 8, count: 40},
+	)
 }
-
-const (
-	uclientMessages = 8
-	uclientBytes    = 170
-	// uclientPace is far apart. uclient takes a TLS record for one message; it
-	// loses the second of two that came in one, as RFC 8446 §5.1 lets them.
-	uclientPace = 250 * time.Millisecond
-	// uclientTime bounds a run. It begins to send at random, within 6 s.
-	uclientTime = 30 * time.Second
-)
 
 // coturn's own client relays by every transport, with channels and with
 // indications, to a peer and to a client, and nothing is lost. Its figures,
 // those of the records and the metrics are the same.
 func TestCoturnClient(t *testing.T) {
-	if !inPublic(t) {
+	if !inPublic(t, publicNet6) {
 		return
 	}
-	s, secret := startPublic(t, "compatibility: {rfc5766_channels: true}\n") // uclient binds any of them, at random
-	if err := coturn(t, "turnutils_peer", "-L", publicPeer.String()).Start(); err != nil {
-		t.Fatal(err)
-	}
-	var all []*uclient
-	for _, transport := range []string{"udp", "tcp", "tls"} {
-		for _, send := range []bool{false, true} {
-			for _, meet := range []bool{false, true} {
-				u := &uclient{transport: transport, send: send, meet: meet, user: fmt.Sprintf("user-%d", len(all))}
-				u.start(t, s, secret, publicClient(len(all)))
-				all = append(all, u)
-			}
-		}
+	s, secret := startPublic6(t, "compatibility: {rfc5766_channels: true}\n") // uclient binds any of them, at random
+	startPeer(t, publicPeer, publicPeer6)
+	all := relayedModes()
+	for i, u := range all {
+		u.start(t, s, secret, i)
 	}
 	for _, u := range all {
-		t.Run(fmt.Sprintf("%s send=%t meet=%t", u.transport, u.send, u.meet), u.check)
+		t.Run(u.String(), u.check)
 	}
 	checkUclientMetrics(t, s.Metrics(t), all)
 	s.Stop(t)
@@ -168,126 +197,29 @@ func TestCoturnClient(t *testing.T) {
 	}
 }
 
-// coturn is one of coturn's programs. It ends with the test at the latest.
-func coturn(t *testing.T, name string, args ...string) *exec.Cmd {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("this test needs coturn's programs: make deps (%v)", err)
+// coturn's STUN clients see the address that they came from.
+func TestCoturnSTUNClient(t *testing.T) {
+	if !inPublic(t, publicNet6) {
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), uclientTime)
-	cmd := exec.CommandContext(ctx, path, args...)
-	t.Cleanup(func() {
-		cancel()
-		if cmd.ProcessState == nil {
-			_ = cmd.Wait() // killed, or it never began
-		}
-	})
-	return cmd
-}
-
-// start runs it, with a credential of the issuer where clients meet, and else
-// with one that it makes itself of the shared secret.
-func (u *uclient) start(t *testing.T, s *server, secret string, from netip.Addr) {
-	t.Helper()
-	args := []string{"-X", "-L", from.String(), "-p", strconv.Itoa(int(publicTURN.Port())),
-		"-n", strconv.Itoa(uclientMessages), "-l", strconv.Itoa(uclientBytes), "-z", strconv.Itoa(int(uclientPace.Milliseconds()))}
-	switch u.transport {
-	case "tcp":
-		args = append(args, "-t")
-	case "tls":
-		args = append(args, "-t", "-S") // it checks no certificate, with -E neither
-	}
-	if u.send {
-		args = append(args, "-s")
-	}
-	if u.meet {
-		c := s.Credential(t, u.user, time.Minute)
-		args = append(args, "-y", "-u", c.Username, "-w", c.Password)
-	} else {
-		args = append(args, "-e", publicPeer.String(), "-u", u.user, "-W", secret)
-	}
-	u.cmd = coturn(t, "turnutils_uclient", append(args, publicTURN.Addr().String())...)
-	u.cmd.Stdout, u.cmd.Stderr = &u.out, &u.out
-	if err := u.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// messages is how many it sends, and should get.
-func (u *uclient) messages() int64 {
-	if u.meet {
-		return 4 * uclientMessages
-	}
-	return 2 * uclientMessages
-}
-
-var (
-	uclientTotals = regexp.MustCompile(`start_mclient: tot_send_msgs=(\d+), tot_recv_msgs=(\d+)\n.*tot_send_bytes ~ (\d+), tot_recv_bytes ~ (\d+)`)
-	uclientLost   = regexp.MustCompile(`Total lost packets (\d+) .* total send dropped (\d+)`)
-)
-
-// check reads what it says of itself. The exit code alone tells little.
-func (u *uclient) check(t *testing.T) {
-	err := u.cmd.Wait()
-	n, b := strconv.FormatInt(u.messages(), 10), strconv.FormatInt(u.messages()*uclientBytes, 10)
-	totals, lost := uclientTotals.FindStringSubmatch(u.out.String()), uclientLost.FindStringSubmatch(u.out.String())
-	if err != nil || totals == nil || lost == nil || !slices.Equal(totals[1:], []string{n, n, b, b}) || lost[1] != "0" || lost[2] != "0" {
-		t.Errorf("%v; want %s messages of %s bytes each way, none lost\n%s", err, n, b, u.out.String())
-	}
-}
-
-// checkRecords compares with the server's records of its user.
-func (u *uclient) checkRecords(t *testing.T, all []record) {
-	t.Helper()
-	ports := map[uint16]bool{}
-	var sum record
-	for _, r := range all {
-		if r.User != u.user {
-			continue
-		}
-		if r.Transport != u.transport {
-			t.Errorf("%s: a session by %s, want %s", u.user, r.Transport, u.transport)
-		}
-		ports[r.Relayed.Port()] = true
-		sum.ToPeerPackets += r.ToPeerPackets
-		sum.ToPeerBytes += r.ToPeerBytes
-		sum.ToClientPackets += r.ToClientPackets
-		sum.ToClientBytes += r.ToClientBytes
-	}
-	n, b := u.messages(), u.messages()*uclientBytes
-	if sum.ToPeerPackets != n || sum.ToPeerBytes != b || sum.ToClientPackets != n || sum.ToClientBytes != b {
-		t.Errorf("%s: recorded to peer %d (%d bytes), to client %d (%d bytes); want %d (%d bytes) each",
-			u.user, sum.ToPeerPackets, sum.ToPeerBytes, sum.ToClientPackets, sum.ToClientBytes, n, b)
-	}
-	pairs := 0
-	for p := range ports {
-		if p%2 == 0 && ports[p+1] {
-			pairs++
+	s, _ := startPublic6(t, "")
+	for _, at := range []struct{ from, to netip.Addr }{
+		{publicClient(0), publicTURN.Addr()}, {publicClient6(0), publicTURN6.Addr()},
+	} {
+		seen := regexp.MustCompile(`UDP reflexive addr: ` + regexp.QuoteMeta(at.from.String()) + `:\d+\n`)
+		for program, says := range map[string]*regexp.Regexp{
+			"turnutils_stunclient":      seen,
+			"turnutils_natdiscovery -m": regexp.MustCompile(`No NAT! \(Endpoint Independent Mapping\)`),
+		} {
+			name := strings.Fields(program)
+			cmd, _ := coturn(t, name[0], append(name[1:], "-L", at.from.String(), at.to.String())...)
+			if out, err := cmd.CombinedOutput(); err != nil || !says.Match(out) || !seen.Match(out) {
+				t.Errorf("%s from %v: %v; want %q and %q\n%s", program, at.from, err, says, seen, out)
+			}
 		}
 	}
-	if pairs == 0 {
-		t.Errorf("%s: among the relayed ports %v is no even one with the next (RFC 8656 §18.6)", u.user, ports)
-	}
-}
-
-// checkUclientMetrics compares with what all have sent.
-func checkUclientMetrics(t *testing.T, got map[string]float64, all []*uclient) {
-	t.Helper()
-	want := map[string]float64{}
-	for _, u := range all {
-		for _, direction := range []string{"to_peer", "to_client"} {
-			labels := fmt.Sprintf("{direction=%q,transport=%q}", direction, u.transport)
-			want["turnpike_relay_packets_total"+labels] += float64(u.messages())
-			want["turnpike_relay_bytes_total"+labels] += float64(u.messages() * uclientBytes)
-		}
-		if u.meet {
-			want["turnpike_relay_handed_over_packets_total"] += float64(u.messages())
-		}
-	}
-	for series, w := range want {
-		if got[series] != w {
-			t.Errorf("%s is %v, want %v", series, got[series], w)
-		}
+	answers := `turnpike_stun_responses_total{code="success",method="binding"}`
+	if got := s.Metrics(t)[answers]; got < 4 {
+		t.Errorf("%s is %v, want 4 or more", answers, got)
 	}
 }

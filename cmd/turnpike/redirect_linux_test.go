@@ -94,11 +94,11 @@ func TestCoturnClientRedirected(t *testing.T) {
 		return
 	}
 	r := startRedirecting(t)
-	badConfigCheck(t, coturn(t, "turnutils_peer", "-L", publicPeer.String()).Start())
+	startPeer(t, publicPeer)
 	var all []*uclient
 	for i, transport := range []string{"udp", "tcp"} {
-		u := &uclient{transport: transport, user: fmt.Sprintf("user-%d", i)}
-		u.start(t, r.first, r.secret, publicClient(i))
+		u := &uclient{transport: transport}
+		u.start(t, r.first, r.secret, i)
 		all = append(all, u)
 	}
 	for _, u := range all {

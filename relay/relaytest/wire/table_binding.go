@@ -71,7 +71,7 @@ func shapes() []Case {
 		quiet("FINGERPRINT twice", "8489 §14.7", 0, binding(fingerprint, fingerprint)),
 		quiet("USERNAME of 509 bytes", "8489 §14.3", 0, allocate(attr(attrUsername, text(509)...))),
 		quiet("REALM of 764 bytes", "8489 §14.9", 0, allocate(attr(attrRealm, text(764)...))),
-		quiet("NONCE of 41 bytes: none is ours", "8489 §14.10", 0, allocate(attr(attrNonce, text(41)...))),
+		quiet("NONCE of 45 bytes: none is ours", "8489 §14.10", 0, allocate(attr(attrNonce, text(45)...))),
 		quiet("NONCE of 1,400 bytes", "8489 §14.10", 0, allocate(attr(attrNonce, text(1400)...))),
 		quiet("responses and indications of our methods", "8489 §6.3", 0, foreign(0x10, true)...),
 		quiet("the other methods up to 0x1F, in every class", "8489 §6.3.1", 0, foreign(0x20, false)...),
