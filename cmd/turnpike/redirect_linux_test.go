@@ -27,7 +27,8 @@ var (
 )
 
 // redirecting are a server that sends all clients to another, and that one, which
-// takes the same credentials and, of one address and port, the same nonces.
+// takes the same credentials and, of one address and port, the same nonces. Both
+// offer SHA-256, which must not trouble clients that know nothing of it.
 type redirecting struct {
 	first, second *server
 	secret        string
@@ -40,7 +41,7 @@ func startRedirecting(t *testing.T) (r redirecting) {
 	r.secret = hex.EncodeToString(text)
 	key := filepath.Join(t.TempDir(), "nonce.key")
 	badConfigCheck(t, os.WriteFile(key, []byte(hex.EncodeToString(text[:16])+"nonce"), 0o600))
-	common := fmt.Sprintf("credentials: {shared_secrets: [{id: app, secret: %s}], nonce_key_file: %s}\n", r.secret, key)
+	common := fmt.Sprintf("credentials: {shared_secrets: [{id: app, secret: %s}], nonce_key_file: %s, password_algorithms: [sha256, md5]}\n", r.secret, key)
 	r.first = startRedirected(t, publicTURN, publicTURN.Addr(), 3481, common+fmt.Sprintf("redirect: {when: [always], servers: [%q]}\n", publicOther))
 	r.second = startRedirected(t, publicOther, publicOtherRelay, 3482, common)
 	return r
