@@ -92,15 +92,17 @@ func (v *Verifier) Verify(username string, now time.Time, signed func(key []byte
 	}
 	for _, s := range signers {
 		key, fits := s.ask(text, v.realm, signed)
-		if !fits || outcome != WrongSignature {
-			continue
-		}
 		role := s.role
 		if name.Issued() {
 			role = v.ring.roles[name.Role]
 		}
+		// Judged whether it fits or not, or being late would tell that it did.
+		worth := judge(name, role, now)
+		if !fits || outcome != WrongSignature {
+			continue
+		}
 		// Not returned at once: the remaining keys' work is still to be done.
-		if outcome = judge(name, role, now); outcome == OK {
+		if outcome = worth; outcome == OK {
 			return Identity{
 				Username: username, User: name.User, Tenant: s.tenant, Role: role,
 				CredentialID: name.CredentialID, KeyID: s.id,
@@ -133,14 +135,17 @@ func (v *Verifier) candidates(name Username, err error) ([]*signer, Outcome) {
 	return v.ring.decoy.alone, outcome
 }
 
-// judge is what a rightly signed username is worth.
+// judge is what a rightly signed username is worth. Both bounds are reckoned
+// first: which of them it breaks takes no time of its own.
 func judge(name Username, role *Role, now time.Time) Outcome {
-	switch {
-	case role == nil:
+	if role == nil {
 		return UnknownRole
-	case name.Expires < now.Unix(): // equal is in time, as in coturn
+	}
+	first, last := now.Unix(), now.Add(role.MaxTTL+ClockSkew).Unix()
+	switch {
+	case name.Expires < first: // equal is in time, as in coturn
 		return Expired
-	case name.Expires > now.Add(role.MaxTTL+ClockSkew).Unix():
+	case name.Expires > last:
 		return FarFuture
 	}
 	return OK
