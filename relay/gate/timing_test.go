@@ -5,30 +5,21 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"math"
-	"math/rand/v2"
-	"os"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"testing"
 	"time"
 
 	"turnpike/auth"
 	"turnpike/relay/dataplane"
+	"turnpike/relay/relaytest"
 )
 
-// timingEnv asks for as many samples as tell a difference of a few nanoseconds
-// from none. make timing sets it; it wants a machine that does nothing else.
-const timingEnv = "TURNPIKE_TIMING"
-
 const (
-	timingSamples = 100_000
-	timingFew     = 4000
-	// timingT is what Welch's t of two samples of one distribution exceeds once
-	// in 100,000 times: the usual threshold of leakage tests.
-	timingT = 4.5
-	// timingNear is how far medians may be apart in a short run.
-	timingNear = 1.25
+	// timingNear is how far medians may be apart in a short run, and timingSame
+	// how far means in one that is to be exact. Ten nanoseconds and more are
+	// where a key's state lies in memory, which is another place in each process,
+	// and what branches cost that the processor guesses wrong; a key is hundreds.
+	timingNear = 0.25
+	timingSame = 0.01
 )
 
 // refusals are requests whose credentials are refused, by their sort: usernames
@@ -82,98 +73,26 @@ func minted(secret, username string) creds {
 // difference is a realm of somebody else's: it is refused before a key is made,
 // which the same measurement must find.
 func TestTiming(t *testing.T) {
-	samples, sharp := timingFew, os.Getenv(timingEnv) != ""
-	if sharp {
-		samples = timingSamples
-	}
+	samples, sharp := relaytest.TimingSamples()
 	r, sorts := refusals(t)
-	for sort, requests := range sorts {
-		const planted = "planted"
-		requests["wrong again"] = requests["wrong"]
-		requests[planted] = newMsg(tRefresh).auth(creds{"1800003600:alice", "example.com", "x"}, r.nonce())
-		taken := r.times(requests, samples)
-		for name, times := range taken {
-			if name == "wrong" {
-				continue
-			}
-			ratio, w := median(times)/median(taken["wrong"]), welch(times, taken["wrong"])
-			t.Logf("%s, %s and wrong: medians %.0f and %.0f ns, t = %.2f", sort, name, median(times), median(taken["wrong"]), w)
-			differ := ratio > timingNear || ratio < 1/timingNear || sharp && math.Abs(w) >= timingT
-			if found := name == planted; differ != found {
-				t.Errorf("%s, %s and wrong differ: %v, want %v", sort, name, differ, found)
-			}
-		}
-	}
-}
-
-// times judges each request so many times, in random order, and returns the
-// nanoseconds that each took, without those of all that were interrupted.
-func (r *rig) times(requests map[string]wireMsg, samples int) map[string][]float64 {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	names := make([]string, 0, len(requests))
-	taken := map[string][]float64{}
-	for name, b := range requests {
-		names, taken[name] = append(names, name), make([]float64, 0, samples)
-		if v := r.judge(b); v.Action != Reply {
-			r.t.Fatalf("%s: %v (%v), want a reply", name, v.Action, v.Reason)
-		}
-	}
 	// All in one place: where a message lies costs more than a branch.
 	in, out := make([]byte, MaxPacket), make([]byte, 0, dataplane.MaxControl)
-	for range samples {
-		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-		for _, name := range names {
-			p := Packet{Client: r.client, Data: in[:copy(in, requests[name])]}
-			begin := time.Now()
-			r.g.Judge(p, r.now, out)
-			taken[name] = append(taken[name], float64(time.Since(begin)))
+	for sort, requests := range sorts {
+		requests["wrong again"] = requests["wrong"]
+		requests["planted"] = newMsg(tRefresh).auth(creds{"1800003600:alice", "example.com", "x"}, r.nonce())
+		do := map[string]func() error{}
+		for name, b := range requests {
+			r.reply(r.judge(b), 401, nil)
+			do[name] = func() error {
+				r.g.Judge(Packet{Client: r.client, Data: in[:copy(in, b)]}, r.now, out)
+				return nil
+			}
 		}
-	}
-	return cropped(taken)
-}
-
-// cropped leaves out what is beyond the 95th percentile of the slowest: the
-// machine's doing, and none of the request's.
-func cropped(taken map[string][]float64) map[string][]float64 {
-	limit := 0.0
-	for _, times := range taken {
-		sorted := slices.Sorted(slices.Values(times))
-		limit = max(limit, sorted[len(sorted)*95/100])
-	}
-	for name, times := range taken {
-		taken[name] = slices.DeleteFunc(times, func(v float64) bool { return v > limit })
-	}
-	return taken
-}
-
-func median(v []float64) float64 { return slices.Sorted(slices.Values(v))[len(v)/2] }
-
-// welch is Welch's t of two samples.
-func welch(a, b []float64) float64 {
-	meanA, varA := moments(a)
-	meanB, varB := moments(b)
-	return (meanA - meanB) / math.Sqrt(varA/float64(len(a))+varB/float64(len(b)))
-}
-
-func moments(v []float64) (mean, variance float64) {
-	for _, x := range v {
-		mean += x / float64(len(v))
-	}
-	for _, x := range v {
-		variance += (x - mean) * (x - mean) / float64(len(v)-1)
-	}
-	return mean, variance
-}
-
-// The statistic is right: figures worked out by hand.
-func TestWelch(t *testing.T) {
-	a, b := []float64{1, 2, 3, 4, 5}, []float64{3, 4, 5, 6, 7}
-	if got := welch(a, b); math.Abs(got+2) > 1e-9 { // (3-5) / sqrt(2.5/5 + 2.5/5)
-		t.Errorf("t = %v, want -2", got)
-	}
-	if welch(a, a) != 0 {
-		t.Error("a sample differs from itself")
+		taken, err := relaytest.Interleave(samples, do)
+		must(t, err)
+		t.Logf("usernames that are %s:", sort)
+		relaytest.CompareTimes(t, taken, "wrong", "planted", func(a, b relaytest.Times) bool {
+			return math.Abs(a.Median()/b.Median()-1) > timingNear || sharp && math.Abs(a.Mean()/b.Mean()-1) > timingSame
+		})
 	}
 }
