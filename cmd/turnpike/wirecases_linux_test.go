@@ -23,13 +23,19 @@ func TestWireCases(t *testing.T) {
 		return
 	}
 	for _, over := range wire.Transports() {
-		t.Run("usual", func(t *testing.T) { startWire(t, "").run(t, over, wire.Usual) })
+		t.Run("usual", func(t *testing.T) { startWire(t, "", "").run(t, over, wire.Usual) })
 	}
 	t.Run("full", func(t *testing.T) { // one port
-		startWire(t, ", min_port: 50000, max_port: 50000").run(t, wire.UDP, wire.Full)
+		startWire(t, ", min_port: 50000, max_port: 50000", "").run(t, wire.UDP, wire.Full)
+	})
+	t.Run("old", func(t *testing.T) {
+		b := startWire(t, "", "compatibility: {rfc5766_channels: true}\n")
+		for _, over := range wire.Transports() {
+			b.run(t, over, wire.Old)
+		}
 	})
 	t.Run("draining", func(t *testing.T) {
-		b := startWire(t, "")
+		b := startWire(t, "", "")
 		b.run(t, wire.UDP, wire.Draining)
 		<-b.s.exited // with its last session
 		b.s.stop.Do(func() {})
@@ -46,8 +52,8 @@ type wireBed struct {
 }
 
 // startWire serves with the realm, the secret and the key of nonces of the table,
-// and with more keys under relay.
-func startWire(t *testing.T, ports string) *wireBed {
+// with more keys under relay, and with more in the file.
+func startWire(t *testing.T, ports, more string) *wireBed {
 	t.Helper()
 	dir := t.TempDir()
 	cert := filepath.Join(dir, "cert.pem")
@@ -64,7 +70,7 @@ credentials:
   nonce_key_file: nonce.key
 roles: [{id: default, allocations: %d}]
 operator: {listen: ["127.0.0.1:3481"]}
-`, pure.Realm, wire.Listener, wire.Listener.Addr(), ports, pure.Secret, wire.Quota)
+%s`, pure.Realm, wire.Listener, wire.Listener.Addr(), ports, pure.Secret, wire.Quota, more)
 	file := filepath.Join(dir, "turnpike.yaml")
 	for name, text := range map[string][]byte{file: []byte(config), filepath.Join(dir, "nonce.key"): pure.NonceKey} {
 		if err := os.WriteFile(name, text, 0o600); err != nil {

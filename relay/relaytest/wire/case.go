@@ -51,7 +51,8 @@ type Setting uint8
 const (
 	Usual    Setting = iota
 	Full             // there is one relayed port
-	Draining         // it drains from the step Drain on
+	Draining         // it drains from the step draining on
+	Old              // it takes the channel numbers of RFC 5766
 )
 
 // Who is a holder, true or false, of a credential.

@@ -33,6 +33,19 @@ func (d *dialog) atPeer(in *tuple, s *Step) (what string, err error) {
 	return "", nil
 }
 
+// atClient expects a datagram at another client of the server.
+func (d *dialog) atClient(in *tuple, s *Step) (what string) {
+	got, err := d.tuples[s.want.to].conn.Read()
+	if err != nil {
+		return "relays nothing"
+	}
+	from := netip.AddrPortFrom(d.server.Relay, in.relayed.Port())
+	if want := s.datagram(got, from, false); !bytes.Equal(got, want) {
+		return fmt.Sprintf("delivers %x", got)
+	}
+	return ""
+}
+
 // fromPeer sends the peer's text to the relayed transport address. Whether it
 // must not get through shows at the next that must.
 func (d *dialog) fromPeer(in *tuple, s *Step) (what string, err error) {
@@ -47,7 +60,7 @@ func (d *dialog) fromPeer(in *tuple, s *Step) (what string, err error) {
 	if err != nil {
 		return "delivers nothing", nil
 	}
-	want := s.datagram(got, d.over != UDP || d.server.Stock) // which may be padded over UDP, too
+	want := s.datagram(got, netip.MustParseAddrPort(s.peer), d.over != UDP || d.server.Stock) // which may be padded over UDP, too
 	if !bytes.Equal(got, want) {
 		return fmt.Sprintf("delivers %x", got), nil
 	}
@@ -57,10 +70,10 @@ func (d *dialog) fromPeer(in *tuple, s *Step) (what string, err error) {
 
 // datagram is the message that brings the peer's datagram, with the transaction
 // of what came.
-func (s *Step) datagram(got []byte, padded bool) []byte {
+func (s *Step) datagram(got []byte, peer netip.AddrPort, padded bool) []byte {
 	if s.want.number == 0 {
 		b := append([]byte{typeData >> 8, typeData & 0xFF, 0, 0, 0x21, 0x12, 0xA4, 0x42}, transactionOf(got)...)
-		b = appendAttr(b, attrPeer, xorAddress(netip.MustParseAddrPort(s.peer), b))
+		b = appendAttr(b, attrPeer, xorAddress(peer, b))
 		return sealed(appendAttr(b, attrData, []byte(s.want.text)))
 	}
 	b := channelData(s.want.number, len(s.want.text), s.want.text).bytes(nil)

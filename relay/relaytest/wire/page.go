@@ -95,6 +95,8 @@ func (x *Exchange) answerText(over Over) string {
 		return "the same answer, byte for byte"
 	case relayed:
 		return fmt.Sprintf("the peer gets %q", w.text)
+	case handed:
+		return fmt.Sprintf("the other client gets %q", w.text)
 	case delivered:
 		if w.number != 0 {
 			return fmt.Sprintf("the client gets `%x`", x.answer)

@@ -97,6 +97,14 @@ func data(s string) Part { return attr(attrData, []byte(s)...) }
 
 func peer(s string) Part { return address(attrPeer, netip.MustParseAddrPort(s)) }
 
+// peerOf is the relayed transport address of another five-tuple.
+func peerOf(name string) Part {
+	return func(d *draft) {
+		s, other := d.in.dialog.server, d.in.dialog.tuples[name]
+		address(attrPeer, netip.AddrPortFrom(s.Relay, other.relayed.Port()))(d)
+	}
+}
+
 // peers are the first n hosts of clients.
 func peers(n int) Part {
 	return func(d *draft) {

@@ -79,7 +79,7 @@ func (d *dialog) open(s *Step) (err error) {
 }
 
 func (s *Step) relays() bool {
-	return s.do == peerSays || s.want.kind == relayed || s.want.kind == delivered
+	return s.do == peerSays || s.want.kind >= relayed
 }
 
 // hosts and the ports of one are how many five-tuples cases have apart, so that
@@ -139,10 +139,14 @@ func (d *dialog) step(s *Step) (what string, err error) {
 		if err := in.write(request, s.pieces); err != nil {
 			return "", err
 		}
-		if s.want.kind == relayed {
+		switch s.want.kind {
+		case relayed:
 			what, err = d.atPeer(in, s)
 			d.note(s, request, nil)
-		} else {
+		case handed:
+			what = d.atClient(in, s)
+			d.note(s, request, nil)
+		default:
 			what, err = in.answer(request, s)
 		}
 		if what != "" || err != nil {
@@ -164,7 +168,7 @@ func (d *dialog) left(in *tuple, s *Step) error {
 		request = s.send[0].bytes(in)
 	}
 	if s.want.kind == delivered {
-		answer = s.datagram(nil, false)
+		answer = s.datagram(nil, netip.MustParseAddrPort(s.peer), false)
 	}
 	d.note(s, request, answer)
 	return in.err

@@ -65,7 +65,7 @@ func Requests() [][]byte {
 
 // anyTuple is a five-tuple that talks to nobody.
 func anyTuple() *tuple {
-	s := &Server{Realm: "example.org", Users: map[Who]User{
+	s := &Server{Realm: "example.org", Relay: Listener.Addr(), Users: map[Who]User{
 		Alice: {"1800003600:alice", "YWxpY2UncyBwYXNzd29yZA=="}, Bob: {"1800003600:bob", "Ym9iJ3MgcGFzc3dvcmQ="},
 		Expired: {"1799999940:alice", "YWxpY2UncyBwYXNzd29yZA=="}, Jitsi: {"1800003600", "YW55Ym9keQ=="},
 		Synapse: {"1800003600:@alice:example.org", "YWxpY2U="}, Swapped: {"alice:1800003600", "YWxpY2U="},

@@ -42,6 +42,10 @@ func datas() []Case {
 		unbound("ChannelData on another channel", "8656 §12.6", 0, channelData(0x4001, 4, "lost")),
 		unbound("ChannelData on 0x5000", "8656 §12", 0, channelData(0x5000, 4, "lost")),
 		onUDP("ChannelData and Data of the same peer's ports", "8656 §12.7", bound(), fromPeer("one").get(brings(0x4000, "one")), through("and back")),
+		on("from one client's relayed address to another's", "8656 §11.3", session(Bob).at("b"),
+			given(ask(permit(peerOf("b"), by(Alice))).get(success().under(Alice))),
+			given(ask(permit(peerOf(""), by(Bob))).at("b").get(success().under(Bob))),
+			ask(send(peerOf("b"), data("hello"))).get(hands("b", "hello"))),
 		{"ChannelData without an allocation", "8656 §12.6", UDP, 0, []Step{lost(channelData(0x4000, 4, "lost"))}},
 	}
 }

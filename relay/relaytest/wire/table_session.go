@@ -76,6 +76,11 @@ func channels() []Case {
 	for _, n := range []uint16{0, 0x3FFF, 0x5000, 0x7FFF, 0x8000, 0xFFFF} {
 		all = append(all, refuse(fmt.Sprintf("channel %#x", n), "8656 §12", 400, bind(n, peer(thePeer))))
 	}
+	for _, n := range []uint16{0x5000, 0x7FFF} {
+		c := on(fmt.Sprintf("channel %#x, with compatibility.rfc5766_channels", n), "5766 §11", ask(bind(n, peer(thePeer), by(Alice))).get(ok))
+		c.Setting = Old
+		all = append(all, c)
+	}
 	return append(all,
 		on("the same again", "8656 §12.2", bound(), ask(bind(0x4000, peer(thePeer), by(Alice))).get(ok)),
 		on("the same channel to another port", "8656 §12.2", bound(), ask(bind(0x4000, peer(otherPeer), by(Alice))).get(refused(400))),

@@ -15,6 +15,7 @@ type Want struct {
 	signer Who
 	most   float64 // times the request's size the answer may have; 0: any
 	text   string  // that the peer, or the client, must get
+	to     string  // the five-tuple of that client
 	number uint16  // of the channel that it comes by; 0 is a Data indication
 }
 
@@ -27,6 +28,7 @@ const (
 	repeated              // the answer that the same transaction got before
 	relayed               // the peer gets a datagram
 	delivered             // the client gets a datagram of the peer's
+	handed                // a client of the server gets it, by its relayed address
 )
 
 // wantAttr is an attribute that the answer must have. value is what it must be;
@@ -162,3 +164,7 @@ func relays(text string) Want { return Want{kind: relayed, text: text} }
 func brings(number uint16, text string) Want {
 	return Want{kind: delivered, number: number, text: text}
 }
+
+// hands is a Data indication that another five-tuple gets, from the relayed
+// transport address of the one that sends.
+func hands(to, text string) Want { return Want{kind: handed, to: to, text: text} }

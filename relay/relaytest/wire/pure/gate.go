@@ -45,7 +45,7 @@ func Users(now time.Time) map[wire.Who]wire.User {
 }
 
 // newGate makes a gate as a server has it by default, but for the limits.
-func newGate(sessions func(dataplane.Client) (gate.Session, bool)) (*gate.Gate, error) {
+func newGate(sessions func(dataplane.Client) (gate.Session, bool), maxChannel uint16) (*gate.Gate, error) {
 	secret, err := auth.ParseSecret(Secret)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func newGate(sessions func(dataplane.Client) (gate.Session, bool)) (*gate.Gate, 
 	}
 	return gate.New(gate.Options{
 		Realm: Realm, NonceKey: NonceKey, Verifier: verifier, Replies: budget, Bindings: budget, Failures: failures,
-		Sessions: sessions,
+		MaxChannel: maxChannel, Sessions: sessions,
 		Peer: func(a netip.AddrPort) netpolicy.Verdict {
 			return policy.Peer(a, func(netip.AddrPort) bool { return false })
 		},
@@ -86,7 +86,7 @@ var transports = map[wire.Over]gate.Transport{wire.UDP: gate.UDP, wire.TCP: gate
 
 // Nonces makes nonces as a server with NonceKey has made them at another time.
 func Nonces(now func() time.Time) (func(over wire.Over, client netip.AddrPort, seconds int) string, error) {
-	g, err := newGate(newOffice(wire.Usual).session)
+	g, err := newGate(newOffice(wire.Usual).session, dataplane.MaxChannel)
 	if err != nil {
 		return nil, err
 	}

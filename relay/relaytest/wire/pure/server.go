@@ -11,7 +11,8 @@ import (
 
 // Gate is a gate at a time that stands still.
 type Gate struct {
-	gate  *gate.Gate
+	gate  *gate.Gate // by default
+	old   *gate.Gate // with the channels of RFC 5766
 	nonce func(wire.Over, netip.AddrPort, int) string
 	now   time.Time
 	o     *office // the one that is open
@@ -21,7 +22,11 @@ type Gate struct {
 func New() (*Gate, error) {
 	p := &Gate{now: time.Unix(1_800_000_000, 0)}
 	var err error
-	if p.gate, err = newGate(func(c dataplane.Client) (gate.Session, bool) { return p.o.session(c) }); err != nil {
+	sessions := func(c dataplane.Client) (gate.Session, bool) { return p.o.session(c) }
+	if p.gate, err = newGate(sessions, dataplane.MaxChannel); err != nil {
+		return nil, err
+	}
+	if p.old, err = newGate(sessions, dataplane.MaxOldChannel); err != nil {
 		return nil, err
 	}
 	p.nonce, err = Nonces(func() time.Time { return p.now })
@@ -31,11 +36,15 @@ func New() (*Gate, error) {
 // Server is the gate with a new office behind it, for one case.
 func (p *Gate) Server(setting wire.Setting) *wire.Server {
 	p.o = newOffice(setting)
+	g := p.gate
+	if setting == wire.Old {
+		g = p.old
+	}
 	return &wire.Server{
 		Realm: Realm, Relay: relay, Users: Users(p.now), Nonce: p.nonce, Whole: true,
 		Drain: func() error { p.o.draining = true; return nil },
 		Dial: func(over wire.Over, local netip.AddrPort) (wire.Conn, error) {
-			return &conn{p: p, over: over, client: dataplane.Client{Addr: local}}, nil
+			return &conn{p: p, gate: g, over: over, client: dataplane.Client{Addr: local}}, nil
 		},
 	}
 }
@@ -43,18 +52,19 @@ func (p *Gate) Server(setting wire.Setting) *wire.Server {
 // conn is a client's five-tuple with a gate at its end.
 type conn struct {
 	p       *Gate
+	gate    *gate.Gate
 	over    wire.Over
 	client  dataplane.Client
 	answers [][]byte
 }
 
 func (c *conn) Write(b []byte) error {
-	v := c.p.gate.Judge(gate.Packet{Client: c.client, Transport: transports[c.over], Data: b}, c.p.now, nil)
+	v := c.gate.Judge(gate.Packet{Client: c.client, Transport: transports[c.over], Data: b}, c.p.now, nil)
 	switch v.Action {
 	case gate.Reply:
 		c.answers = append(c.answers, v.Reply)
 	case gate.Forward:
-		c.answers = append(c.answers, c.p.o.serve(c.p.gate, v.Request))
+		c.answers = append(c.answers, c.p.o.serve(c.gate, v.Request))
 	}
 	return nil
 }
