@@ -11,11 +11,17 @@ import (
 // next call that sends or receives returns such an error, once, and does nothing
 // else. And what the socket itself finds too large to send (EMSGSIZE) is
 // kept as well.
-func EnableErrors(fd int, ip6 bool) error {
+func EnableErrors(fd int, ip6 bool) error { return setErrors(fd, ip6, 1) }
+
+// DisableErrors undoes EnableErrors. What the kernel has kept is gone, but for the
+// error of the next call.
+func DisableErrors(fd int, ip6 bool) error { return setErrors(fd, ip6, 0) }
+
+func setErrors(fd int, ip6 bool, on int) error {
 	if ip6 {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, on)
 	}
-	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1)
+	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, on)
 }
 
 // RecvErrors receives up to most errors in place of the messages before. Addr is

@@ -61,13 +61,14 @@ const (
 	NoticeNoPermission               // no permission for the peer, or it lapsed
 	NoticePolicy                     // no datagram can have gone to that address and port: it is forged
 	NoticePaced                      // the client has been told of many just now
+	NoticeFlood                      // not one error: so many that for a second no more are read
 	NoticeUnsent                     // the client can't be told: its connection is full, or over
 	NumNotices         int    = iota
 )
 
 var noticeNames = [NumNotices]string{
 	NoticeSent: "sent", NoticeType: "type", NoticeNoFlow: "no_flow", NoticeNoPermission: "no_permission",
-	NoticePolicy: "policy", NoticePaced: "paced", NoticeUnsent: "unsent",
+	NoticePolicy: "policy", NoticePaced: "paced", NoticeFlood: "flood", NoticeUnsent: "unsent",
 }
 
 // String is the notice's name in metrics.

@@ -1,20 +1,28 @@
 package mmsg
 
 import (
+	"slices"
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"turnpike/pkg/udpio"
 	"turnpike/relay/dataplane"
 )
 
-// errorBatch is how many errors of a relay socket are read in a turn: as many as
-// datagrams.
-const errorBatch = relayBatch
+const (
+	errorBatch = relayBatch // errors of a relay socket in a turn, as many as datagrams
 
-// attempts is how often a call is made that returns an error. The first may have
-// told one of ICMP's, about a datagram before (see udpio.EnableErrors); the
-// second, one that came just now.
-const attempts = 3
+	// maxErrors of a relay socket within errorWindow are far more than its client
+	// is told of. More are a flood, and not read.
+	maxErrors   = 2 * errorBatch
+	errorWindow = time.Second
+)
+
+// attempts is how often messages are sent that are refused. The first attempt may
+// have told an error of ICMP's about a datagram before (see udpio.EnableErrors),
+// the others those that came just now.
+const attempts = 4
 
 // send sends messages of out as udpio.Out.Send does, and again if they are
 // refused. For the first, whole says whether fragments would be no way out.
@@ -38,30 +46,50 @@ func sendFragmented(out *udpio.Out, fd, i int) (err error) {
 	return err
 }
 
-// receive receives datagrams of a relay socket.
-func receive(in *udpio.In, fd, most int) (n int, err error) {
-	for range attempts {
-		if n, err = in.More(fd, most); err == nil || err == unix.EAGAIN {
-			break
-		}
-	}
-	return n, err
-}
-
-// serveErrors reads what ICMP has told about datagrams from a relay socket.
+// serveErrors reads what ICMP has told about datagrams from a relay socket. If
+// there is more the kernel says so again.
 func (w *worker) serveErrors(s *socket) {
+	s.failed = false
 	if w.enter(s) == nil {
 		return
 	}
 	n, _ := w.errors.RecvErrors(s.fd, errorBatch)
 	w.serving += n
+	w.listenLess(s, n)
 	for i := range n {
 		// What is not of ICMP is our own: a datagram went in fragments.
 		if e, ok := w.errors.Error(i); ok {
 			w.counted.Notice(w.notice(s, dataplane.ICMP{Peer: w.errors.Addr(i), Type: e.Type, Code: e.Code, MTU: e.Info}))
 		}
 	}
-	s.failed = n == errorBatch
+}
+
+// listenLess stops the kernel from telling of a relay socket's errors where they
+// are a flood: they fill its receive buffer and stand in the way of its
+// datagrams. s is entered.
+func (w *worker) listenLess(s *socket, n int) {
+	if w.now.Sub(s.errorsSince) >= errorWindow {
+		s.errorsSince, s.errors = w.now, 0
+	}
+	if s.errors += n; s.errors <= maxErrors || s.deaf {
+		return
+	}
+	s.deaf = udpio.DisableErrors(s.fd, s.relay.Bind.Addr().Is6()) == nil
+	if s.deaf {
+		w.deaf = append(w.deaf, s)
+		w.counted.Notice(dataplane.NoticeFlood)
+	}
+}
+
+// listenAgain has the kernel tell of errors again, where a flood was.
+func (w *worker) listenAgain() {
+	for len(w.deaf) > 0 && w.now.Sub(w.deaf[0].errorsSince) >= errorWindow {
+		s := w.deaf[0]
+		w.deaf = slices.Delete(w.deaf, 0, 1)
+		if w.enter(s) != nil {
+			s.deaf = udpio.EnableErrors(s.fd, s.relay.Bind.Addr().Is6()) != nil
+		}
+	}
 }
 
 // notice tells the client of a relay socket's flow of an error, if it may hear

@@ -45,6 +45,7 @@ func (o *open4000) ToPeer(channel uint16, peer netip.AddrPort, n int, _ time.Tim
 }
 
 func (o *open4000) ICMP(peer netip.AddrPort, _ time.Time) dataplane.Notice {
+	o.wait(-1)
 	if peer.Addr() != o.peer.Addr() {
 		return dataplane.NoticeNoPermission
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,11 +29,14 @@ type socket struct {
 	closed bool
 
 	// Its worker's own.
-	queued  bool
-	failed  bool            // ICMP may have told of what it sent
-	entered uint64          // the batch in which its flow was entered last
-	runs    [2]uint64       // see worker.run
-	segment [2]atomic.Int32 // the size that the kernel did not take as a segment; 0: none yet. Handing over, other workers use it too
+	queued      bool
+	failed      bool      // ICMP may have told of what it sent
+	deaf        bool      // it told too much, see worker.listenLess
+	errors      int       // that it told since errorsSince
+	entered     uint64    // the batch in which its flow was entered last
+	runs        [2]uint64 // see worker.run
+	errorsSince time.Time
+	segment     [2]atomic.Int32 // the size that the kernel did not take as a segment; 0: none yet. Handing over, other workers use it too
 }
 
 // enter keeps the socket's flow, and so the socket, from ending. nil: there is

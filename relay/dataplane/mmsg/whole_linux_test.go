@@ -59,6 +59,7 @@ func newTap(t testing.TB) *tap {
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: lo.Index}); err != nil {
 		t.Fatal(err)
 	}
+	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, 4<<20)
 	return &tap{t, fd}
 }
 
@@ -129,7 +130,7 @@ func TestDontFragment(t *testing.T) {
 			l := newLine(t, netip.MustParseAddr(ip), Options{NoGSO: true})
 			send := func(m []byte) { l.client.send(l.listener, [][]byte{m}, false) }
 			if overStream {
-				send = l.overStream()
+				send = l.overStream(new(nobody))
 			}
 			wire := newTap(t)
 			for _, n := range []int{1000, fits, fits + 1, 4000} {
@@ -166,13 +167,13 @@ func TestDontFragment(t *testing.T) {
 
 // overStream has the flow belong to a client that comes over a stream, and sends
 // as it does.
-func (l *line) overStream() func(m []byte) {
+func (l *line) overStream(stream dataplane.Stream) func(m []byte) {
 	l.plane.Remove(l.relay)
 	var err error
 	if l.relay, err = l.plane.OpenRelay(l.relay.Bind, l.relay.Public); err != nil {
 		l.t().Fatal(err)
 	}
-	c := dataplane.Client{Addr: l.client.at, Stream: new(nobody)}
+	c := dataplane.Client{Addr: l.client.at, Stream: stream}
 	l.flow = &dataplane.Flow{Client: c, Relay: l.relay, Pass: l.pass}
 	if err := l.plane.Install(l.flow); err != nil {
 		l.t().Fatal(err)

@@ -43,6 +43,7 @@ type worker struct {
 	small   *udpio.In // for sockets that give one datagram a message
 	large   *udpio.In // for those with UDP_GRO
 	errors  *udpio.In
+	deaf    []*socket // whose errors the kernel keeps to itself for now, the first first
 	now     time.Time
 	serving int  // datagrams since the last wait
 	held    int  // bytes received and not sent
@@ -115,6 +116,7 @@ func (w *worker) runWorker() {
 	for !w.stopped {
 		w.wait()
 		w.now, w.serving = w.p.o.Now(), 0
+		w.listenAgain()
 		w.turn()
 		w.flush()
 		w.recycle()
@@ -134,9 +136,13 @@ func nap(d time.Duration) {
 	_ = unix.Nanosleep(&t, nil)
 }
 
-// wait waits for sockets with something to read, but not if some have it still.
+// wait waits for sockets with something to read, but not if some have it still,
+// nor beyond the end of a flood.
 func (w *worker) wait() {
 	timeout := -1
+	if len(w.deaf) > 0 {
+		timeout = int(errorWindow / time.Millisecond)
+	}
 	if len(w.ready) > 0 {
 		timeout = 0
 	}
@@ -236,11 +242,11 @@ func (w *worker) serveRelay(s *socket) {
 		return
 	}
 	first, most := in.Len(), min(relayBatch, in.Room())
-	n, err := receive(in, s.fd, most)
+	n, err := in.More(s.fd, most)
 	for i := first; i < first+n; i++ {
 		w.fromPeer(s, in, i)
 	}
-	if s.queued = more(n, most, err) || s.failed; s.queued {
+	if s.queued = more(n, most, err); s.queued {
 		w.ready = append(w.ready, source{relay: s})
 	}
 }
