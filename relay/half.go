@@ -58,16 +58,6 @@ func (x *session) ended() bool {
 // over reports whether the session has ended.
 func (x *session) over() bool { return x.halves[0].ended() && x.halves[1].ended() }
 
-// withoutEnded takes the address of a half that has ended out of what the gate sees.
-func (x *session) withoutEnded(v *gate.Session) {
-	switch {
-	case x.halves[0].ended():
-		v.Relayed, v.Additional = v.Additional, netip.AddrPort{}
-	case x.halves[1].ended():
-		v.Additional = netip.AddrPort{}
-	}
-}
-
 // mismatch is the error code for what asks for a half that does not live.
 func (x *session) mismatch() int {
 	if x.ended() {

@@ -39,7 +39,7 @@ type session struct {
 	fresh   ratelimit.Pace // peers it had nothing to do with before
 	notices ratelimit.Pace // ICMP errors that its client is told of
 
-	view   atomic.Pointer[gate.Session] // what the gate sees while all halves live
+	view   atomic.Pointer[gate.Session] // what the gate sees, of halves that have ended too
 	peers  atomic.Pointer[peers]
 	gone   atomic.Bool // its connection is over
 	faulty atomic.Bool // what pion made of its last request is unknown
@@ -117,15 +117,10 @@ func (t *table) get(c dataplane.Client) *session {
 
 // view is what the gate asks.
 func (t *table) view(c dataplane.Client) (gate.Session, bool) {
-	x := t.get(c)
-	if x == nil {
-		return gate.Session{}, false
+	if x := t.get(c); x != nil {
+		return *x.view.Load(), true
 	}
-	v := *x.view.Load()
-	if v.Additional.IsValid() {
-		x.withoutEnded(&v)
-	}
-	return v, true
+	return gate.Session{}, false
 }
 
 // add enters a session; false: its five-tuple has one.

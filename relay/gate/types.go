@@ -31,7 +31,7 @@ type Session struct {
 	Answer []byte
 	// Relayed is its relayed transport address, which decides the family of
 	// its peers (RFC 8656 §10.2). Additional is another of the other family, if it
-	// has one.
+	// got one. One of the two may have ended, which the relay knows.
 	Relayed, Additional netip.AddrPort
 }
 
