@@ -79,8 +79,9 @@ func (c *call) authenticate() Verdict {
 // identify returns who signed the request; nil is nobody.
 //
 // A session's own user is known by the session's key: a credential that has
-// expired, or whose key was retired, still refreshes what it began, by whichever
-// algorithm is accepted. Anybody else has to show a credential that would do to begin.
+// expired, or whose key was retired, still refreshes what it began, by any of the
+// accepted algorithms. Anybody else has to show a credential that would do to
+// begin.
 func (c *call) identify(s Session, owner bool) *auth.Identity {
 	if owner {
 		if key := s.Identity.KeyOf(c.signing.algorithm()); key == nil || !c.m.signed(key) {

@@ -19,8 +19,8 @@ const (
 	magicCookie = 0x2112A442
 
 	// Bounds of RFC 8489 §14.3 and §14.9. The nonce's is ours: foreign ones may
-	// have 763 bytes, but then they are not ours, which is all there is to know; the
-	// longest of an RFC has 41.
+	// have 763 bytes, but then they are not ours, which is all there is to know.
+	// That of RFC 8489 Appendix B.1 fits.
 	maxUsername = 508
 	maxRealm    = 763
 	maxNonce    = 44

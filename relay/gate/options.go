@@ -37,7 +37,8 @@ type Options struct {
 	NonceKey []byte
 	// NonceLifetime is how long a nonce is accepted; 600 s if 0.
 	NonceLifetime time.Duration
-	// Verifier checks credentials. Its realm must be Realm.
+	// Verifier checks credentials. Its realm must be Realm, and its algorithms are
+	// what clients are offered: more than MD5 grows the 401 to 3.3 times a request.
 	Verifier *auth.Verifier
 	// Replies is the budget of challenges and other answers over UDP to who has
 	// shown nothing, Bindings that of answers to Binding requests. They are two,
