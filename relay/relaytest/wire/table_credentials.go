@@ -15,7 +15,8 @@ func credentialCases() []Case {
 			ask(allocate(by(Jitsi))).get(allocated(600).under(Jitsi)), ask(allocate(by(Synapse))).at("b").get(allocated(600).under(Synapse)),
 			ask(allocate(by(Swapped))).at("c").get(allocated(600).under(Swapped))}},
 		{"a bit of MESSAGE-INTEGRITY turned", "8489 §9.2.4", 0, 0, []Step{ask(allocate(by(Alice), turn)).get(is401)}},
-		{"the realm of somebody else", "8489 §9.2.4", 0, 0, []Step{ask(allocate(byRealm(Alice, "example.com"))).get(is401)}},
+		{"the realm of somebody else", "8489 §9.2.4", 0, 0, []Step{
+			ask(allocate(byRealm(Alice, "example.com"))).get(is401), ask(allocate(byRealm(Alice, "example.com"), signedHere(Alice))).get(is401)}},
 		{"our realm in capitals", "8489 §14.9", 0, 0, []Step{ask(allocate(byRealm(Alice, "EXAMPLE.ORG"))).get(is401)}},
 		{"MESSAGE-INTEGRITY without USERNAME", "8489 §9.2.4", 0, 0, []Step{ask(allocate(without(attrUsername))).get(failure(400))}},
 		{"MESSAGE-INTEGRITY without REALM", "8489 §9.2.4", 0, 0, []Step{ask(allocate(without(attrRealm))).get(failure(400))}},
@@ -57,6 +58,15 @@ func credentialCases() []Case {
 
 // turn spoils the last byte.
 func turn(d *draft) { d.b[len(d.b)-1] ^= 1 }
+
+// signedHere signs anew, with the key for our realm.
+func signedHere(who Who) Part {
+	return func(d *draft) {
+		cut(len(d.b) - 24)(d)
+		s := d.in.dialog.server
+		integrity(s.user(who).key(s.Realm))(d)
+	}
+}
 
 // byRealm, byNonce and the others are by with one thing other than it should be.
 func byRealm(who Who, realm string) Part {

@@ -86,7 +86,7 @@ var transports = map[wire.Over]gate.Transport{wire.UDP: gate.UDP, wire.TCP: gate
 
 // Nonces makes nonces as a server with NonceKey has made them at another time.
 func Nonces(now func() time.Time) (func(over wire.Over, client netip.AddrPort, seconds int) string, error) {
-	g, err := newGate(newOffice(wire.Usual).session, dataplane.MaxChannel)
+	g, err := newGate(newOffice(wire.Usual).session, 0)
 	if err != nil {
 		return nil, err
 	}

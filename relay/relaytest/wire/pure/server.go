@@ -23,7 +23,7 @@ func New() (*Gate, error) {
 	p := &Gate{now: time.Unix(1_800_000_000, 0)}
 	var err error
 	sessions := func(c dataplane.Client) (gate.Session, bool) { return p.o.session(c) }
-	if p.gate, err = newGate(sessions, dataplane.MaxChannel); err != nil {
+	if p.gate, err = newGate(sessions, 0); err != nil {
 		return nil, err
 	}
 	if p.old, err = newGate(sessions, dataplane.MaxOldChannel); err != nil {
