@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/pion/stun/v3"
+
+	table "turnpike/relay/relaytest/wire"
 )
 
 func seeds(f *testing.F, r *rig) {
@@ -20,6 +22,26 @@ func seeds(f *testing.F, r *rig) {
 		allocateMsg().u32(0x8000, 2<<24), allocateMsg().u32(0x8000, 2<<24).attr(0x18, []byte{0x80}), newMsg(tRefresh).u32(0x17, 2<<24),
 	} {
 		f.Add([]byte(b), byte(1+i%6))
+	}
+	real, err := table.Seeds()
+	must(f, err)
+	for i, b := range real {
+		f.Add(b, byte(i%8))
+	}
+}
+
+// What Chromium and coturn's clients send is never dropped for its shape.
+func TestRealMessages(t *testing.T) {
+	real, err := table.Captured()
+	must(t, err)
+	for _, b := range real {
+		var m message
+		if why := m.parse(b); why != NotDropped && why != StrayData && why != StraySend {
+			t.Errorf("%v: %x", why, b)
+		}
+	}
+	if len(real) < 50 {
+		t.Errorf("%d messages", len(real))
 	}
 }
 
