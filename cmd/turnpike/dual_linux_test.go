@@ -1,55 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 )
-
-// The second family of the test network.
-var (
-	publicNet6   = netip.MustParsePrefix("2a00:1450:4001::/64")
-	publicRelay6 = netip.MustParseAddr("2a00:1450:4001::1")
-	publicPeer6  = netip.MustParseAddr("2a00:1450:4001::2")
-)
-
-// startDual runs the server with relayed addresses of both families.
-func startDual(t *testing.T) (s *server, secret string) {
-	t.Helper()
-	text := make([]byte, 32)
-	rand.Read(text) // never fails
-	secret = hex.EncodeToString(text)
-	file := filepath.Join(t.TempDir(), "turnpike.yaml")
-	config := fmt.Sprintf(`version: 1
-listen: [{address: "%s", transports: [udp, tcp]}]
-relay: {addresses: [{bind: %s}, {bind: "%s"}]}
-credentials: {shared_secrets: [{id: app, secret: %s}]}
-operator: {listen: ["127.0.0.1:3481"]}
-compatibility: {rfc5766_channels: true}
-drain: {timeout: 0s}
-`, publicTURN, publicTURN.Addr(), publicRelay6, secret)
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s = &server{MetricsURL: "http://127.0.0.1:3481/metrics", exited: make(chan struct{})}
-	s.cmd = exec.Command(os.Getenv(binaryEnv), "serve", "--config", file)
-	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TURNPIKE_") })
-	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
-	if err := s.cmd.Start(); err != nil {
-		t.Fatalf("start turnpike: %v", err)
-	}
-	go s.runWait()
-	t.Cleanup(func() { s.Stop(t) })
-	s.waitLine(t, &s.stderr, "the line that says it serves", func(line string) bool { return strings.Contains(line, `"msg":"serving"`) })
-	return s, secret
-}
 
 // dualRun is one run of turnutils_uclient with a dual allocation (-Z).
 type dualRun struct {
@@ -66,12 +21,8 @@ func TestCoturnDual(t *testing.T) {
 	if !inPublic(t, publicNet6) {
 		return
 	}
-	s, secret := startDual(t)
-	for _, ip := range []netip.Addr{publicPeer, publicPeer6} {
-		if err := coturn(t, "turnutils_peer", "-L", ip.String()).Start(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s, secret := startPublic6(t, "compatibility: {rfc5766_channels: true}\n")
+	startPeer(t, publicPeer, publicPeer6)
 	to4, to6 := []string{"-e", publicPeer.String()}, []string{"-x", "-e", publicPeer6.String()}
 	runs := []*dualRun{
 		{name: "udp IPv4", args: to4}, {name: "udp IPv6", args: to6},
@@ -84,7 +35,7 @@ func TestCoturnDual(t *testing.T) {
 		args := append([]string{"-Z", "-L", publicClient(i).String(), "-p", fmt.Sprint(publicTURN.Port()),
 			"-n", fmt.Sprint(uclientMessages), "-l", fmt.Sprint(uclientBytes), "-z", fmt.Sprint(uclientPace.Milliseconds()),
 			"-u", r.user, "-W", secret}, r.args...)
-		r.cmd = coturn(t, "turnutils_uclient", append(args, publicTURN.Addr().String())...)
+		r.cmd, r.stop = coturn(t, "turnutils_uclient", append(args, publicTURN.Addr().String())...)
 		r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
 		if err := r.cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -125,7 +76,7 @@ func (r *dualRun) checkRecords(t *testing.T, all []record) {
 		if x.User != r.user {
 			continue
 		}
-		if !x.Relayed.Addr().Is4() || x.RelayedAdditional.Addr() != publicRelay6 {
+		if !x.Relayed.Addr().Is4() || x.RelayedAdditional.Addr() != publicTURN6.Addr() {
 			t.Errorf("%s: relayed %s and %s", r.name, x.Relayed, x.RelayedAdditional)
 		}
 		sum.ToPeerPackets += x.ToPeerPackets
