@@ -171,8 +171,10 @@ func TestFragmentsAfterICMP(t *testing.T) {
 	if !relaytest.InNamespace(t, relaytest.Namespace{}) {
 		return
 	}
+	const datagrams = 40
 	for ip, kind := range map[string][2]uint8{"127.0.0.1": {3, 4}, "::1": {2, 0}} {
 		for _, o := range []Options{{}, {NoGSO: true}} {
+			o.Now = func() time.Time { return time.Unix(0, 0) }
 			l := newLine(t, netip.MustParseAddr(ip), o)
 			wire := newTap(t)
 			newForger(t, l.peer.at.Addr()).send(kind[0], kind[1], 1300, l.relay.Bind, l.peer.at)
@@ -180,7 +182,7 @@ func TestFragmentsAfterICMP(t *testing.T) {
 				t.Errorf("%s: the client hears %+v", ip, got)
 			}
 			wait, goOn := l.pass.holdUp()
-			for i := range 21 {
+			for i := range 2*datagrams - 1 {
 				l.client.send(l.listener, [][]byte{sendWith(l.peer.at, bytes.Repeat([]byte{byte(i)}, 1400), i%2 == 1)}, false)
 				if i == 0 {
 					wait() // and the others find the worker busy
@@ -188,14 +190,17 @@ func TestFragmentsAfterICMP(t *testing.T) {
 			}
 			goOn()
 			l.settle()
-			for i := range 11 {
+			for i := range datagrams {
 				if b := l.peer.next(); len(b) != 1400 || b[0] != byte(2*i) {
 					t.Fatalf("%s: datagram %d has %d bytes and begins with %d", ip, i, len(b), b[0])
 				}
 			}
 			dropped := l.plane.Counters().Dropped(dataplane.Oversize)
-			if got := wire.seen(l.relay.Bind.Port()); got.whole != 0 || got.fragments != 22 || got.largest > 1300 || dropped != 10 {
+			if got := wire.seen(l.relay.Bind.Port()); got.whole != 0 || got.fragments != 2*datagrams || got.largest > 1300 || dropped != datagrams-1 {
 				t.Errorf("%s: %+v left, %d dropped", ip, got, dropped)
+			}
+			if n := l.notices(dataplane.NoticeFlood); n != 0 {
+				t.Errorf("%s: what did not fit was taken for %d floods", ip, n)
 			}
 			l.plane.Close()
 		}
