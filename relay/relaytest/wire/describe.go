@@ -54,6 +54,13 @@ func attrText(typ uint16, v, header []byte) string {
 			return name + " " + a.String()
 		}
 		return name + " " + hexText(v)
+	case attrRealm:
+		switch {
+		case string(v) == usualRealm:
+			return name
+		case len(v) <= 40:
+			return fmt.Sprintf("%s %q", name, v)
+		}
 	case attrData:
 		return fmt.Sprintf("%s %q", name, v)
 	case attrLifetime:
@@ -68,7 +75,7 @@ func attrText(typ uint16, v, header []byte) string {
 		return name + " " + hexText(v)
 	case attrUnknown:
 		return name + unknownText(v)
-	case attrUsername, attrRealm, attrNonce, attrIntegrity, attrFingerprint, attrToken:
+	case attrUsername, attrNonce, attrIntegrity, attrFingerprint, attrToken:
 		if usual := usualSize(typ, len(v)); usual {
 			return name
 		}
@@ -96,6 +103,9 @@ func usualSize(typ uint16, n int) bool {
 	}
 	return n > 0 && n <= 40
 }
+
+// usualRealm is that of all servers of the table.
+const usualRealm = "example.org"
 
 // credentials are the attributes that go together on a signed request.
 const credentials = "USERNAME, REALM, NONCE, MESSAGE-INTEGRITY"
