@@ -125,14 +125,19 @@ func trusting(t *testing.T, cert string) *tls.Config {
 
 // run plays all cases of a setting, one after the other.
 func (b *wireBed) run(t *testing.T, over wire.Over, setting wire.Setting) {
+	played := 0
 	for i, c := range wire.Cases() {
 		if c.Setting != setting || !c.Runs(over) {
 			continue
 		}
+		played++
 		t.Run(over.String()+"/"+c.Key(), func(t *testing.T) {
 			if _, err := c.Run(b.wire, over, i); err != nil {
 				t.Errorf("RFC %s: %v", c.RFC, err)
 			}
 		})
+	}
+	if played == 0 {
+		t.Error("no case")
 	}
 }

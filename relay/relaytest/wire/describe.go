@@ -80,6 +80,9 @@ func attrText(typ uint16, v, header []byte) string {
 			return name
 		}
 	}
+	if len(v) == 1 {
+		return name + " of 1 byte"
+	}
 	return fmt.Sprintf("%s of %d bytes", name, len(v))
 }
 
@@ -166,7 +169,11 @@ func describeAnswer(b []byte) string {
 	}
 	var parts []string
 	for _, a := range attributes(b) {
-		if a.typ != attrErrorCode {
+		switch a.typ {
+		case attrErrorCode: // the summary says it
+		case attrIntegrity:
+			parts = append(parts, "signed")
+		default:
 			parts = append(parts, attrText(a.typ, a.value, b))
 		}
 	}
@@ -186,6 +193,9 @@ func typeOf(b []byte) uint16 {
 // hexText is bytes in hex; of many the first ones.
 func hexText(b []byte) string {
 	const most = 28
+	if len(b) == 0 {
+		return "(no bytes)"
+	}
 	if len(b) > most {
 		return fmt.Sprintf("`%x`... (%d bytes)", b[:most], len(b))
 	}
