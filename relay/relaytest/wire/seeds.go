@@ -69,14 +69,14 @@ func Usernames() ([]string, error) {
 // anyTuple is a five-tuple that talks to nobody.
 func anyTuple() *tuple {
 	const alice = "YWxpY2UncyBwYXNzd29yZA=="
-	s := &Server{Realm: "example.org", Relay: Listener.Addr(), Users: map[Who]User{
+	s := &Server{Realm: "example.org", Users: map[Who]User{
 		Alice: {"1800003600:alice", alice}, Bob: {"1800003600:bob", "Ym9iJ3MgcGFzc3dvcmQ="}, Expired: {"1799999940:alice", alice},
 		Jitsi: {"1800003600", alice}, Synapse: {"1800003600:@alice:example.org", alice}, Swapped: {"alice:1800003600", alice},
 	}}
 	s.Nonce = func(Over, netip.AddrPort, int) string { return "a0nQAAAAAAAAAAAA" }
 	d := &dialog{server: s, over: UDP, tuples: map[string]*tuple{}, token: []byte("reserved")}
 	for _, name := range []string{"", "b", "c", "d"} {
-		d.tuples[name] = &tuple{dialog: d, nonce: s.Nonce(UDP, Listener, 0)}
+		d.tuples[name] = &tuple{dialog: d, nonce: s.Nonce(UDP, Listener, 0), relayed: Listener}
 	}
 	return d.tuples[""]
 }

@@ -13,6 +13,7 @@ func Table() []Chapter {
 		{"ChannelBind", channels()},
 		{"Data", datas()},
 		{"Streams", streams()},
+		{"Clients that come by IPv6", overIPv6()},
 	}
 }
 
