@@ -154,10 +154,7 @@ func relayedModes() (all []*uclient) {
 		}
 	}
 	return append(all,
-		&uclient{transport: "udp"},                // asks for no family
-		&uclient{transport: "udp", mode: "-g"},    // DONT-FRAGMENT in the Allocate,
-		&uclient{transport: "udp", mode: "-g -s"}, // and in each Send
-		&uclient{transport: "tcp", mode: "-g -s"},
+		&uclient{transport: "udp"}, // asks for no family
 		&uclient{transport: "udp", mode: "-c"},
 		&uclient{transport: "tcp", mode: "-c -y"},
 		&uclient{transport: "udp", mode: "-D"}, // pads ChannelData over UDP, too
