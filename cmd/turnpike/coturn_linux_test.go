@@ -94,7 +94,7 @@ drain: {timeout: 0s}
 	s = &server{APIKey: api, Issuer: fmt.Sprintf("https://%s:3480", publicTURN.Addr()), MetricsURL: "http://127.0.0.1:3481/metrics",
 		exited: make(chan struct{})}
 	s.TURN.UDP = []netip.AddrPort{publicTURN}
-	s.cmd = exec.Command(turnpike(t), "serve", "--config", file)
+	s.cmd = exec.Command(os.Getenv(binaryEnv), "serve", "--config", file)
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TURNPIKE_") })
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	if err := s.cmd.Start(); err != nil {
