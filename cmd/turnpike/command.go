@@ -63,17 +63,13 @@ func serveCommand() *cobra.Command {
 			}
 			return serveFile(c, *file, sig)
 		}
-		settings, err := devSettings()
-		if err != nil {
-			return err
-		}
 		announce := announceText
 		if asJSON {
 			announce = announceJSON
 		}
 		log := newLogs(c.ErrOrStderr(), "auto", slog.LevelInfo)
 		defer log.close()
-		return run(settings, sig, log, func(ctx context.Context, u *up) error {
+		return serveDev(sig, log, func(ctx context.Context, u *up) error {
 			return announce(ctx, c.OutOrStdout(), u)
 		})
 	}

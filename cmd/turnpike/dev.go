@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -23,6 +24,21 @@ const (
 	devIssuer   = 3480
 	devOperator = 3481
 )
+
+// serveDev runs a development server, and again with other ports if another
+// process took the TURN port after it was found free.
+func serveDev(sig *signals, log *logs, announced func(context.Context, *up) error) error {
+	for {
+		s, err := devSettings()
+		if err != nil {
+			return err
+		}
+		err = run(s, sig, log, announced)
+		if s.Listen[0].Addr.Port() == 0 || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+}
 
 // devSettings are those of a development server: loopback only, fresh secrets,
 // nothing kept. The policy is the one of any server, which opens nothing of
