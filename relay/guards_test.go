@@ -146,7 +146,10 @@ func TestICMPIsJudged(t *testing.T) {
 		Deny:      []netip.Prefix{netip.MustParsePrefix("93.184.217.0/24")},
 		HostAddrs: []netip.Addr{host}, RelayAddrs: []netip.Addr{host}, Own: []netip.AddrPort{netip.AddrPortFrom(host, 3478)},
 	}))
-	stranger := netip.MustParseAddrPort("93.184.218.1:5000")
+	stranger, live := netip.MustParseAddrPort("93.184.218.1:5000"), netip.AddrPortFrom(host, 20000)
+	if _, err := x.server.o.Plane.OpenRelay(live, live); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		peer  netip.AddrPort
 		after time.Duration
@@ -157,6 +160,7 @@ func TestICMPIsJudged(t *testing.T) {
 		{stranger, 0, dataplane.NoticeNoPermission},
 		{loose, 0, dataplane.NoticePolicy},
 		{netip.AddrPortFrom(host, 3478), 0, dataplane.NoticePolicy},
+		{live, 0, dataplane.NoticePolicy}, // nothing for it has left
 		{bound, 300 * time.Second, dataplane.NoticeNoPermission},
 		{bound, 600 * time.Second, dataplane.NoticeNoFlow},
 	} {
