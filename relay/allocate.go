@@ -54,7 +54,11 @@ func (x *session) finishAllocate(r *gate.Request, parts []part) {
 		x.reservation.Release(now)
 		s.drop(x)
 		refusal := s.refusal(r, code)
-		if !x.counted { // that is counted already
+		switch {
+		case x.counted:
+		case x.noSocket && refusal.Code == codeInsufficientCapacity:
+			s.counts.allocation.socket.Add(1)
+		default:
 			s.counts.allocated(refusal.Code)
 		}
 		s.answer(r, refusal)

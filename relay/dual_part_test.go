@@ -113,6 +113,9 @@ func TestDualWithoutSocket(t *testing.T) {
 				expect(t, 0)(alice.Refresh(0))
 				b.free(ports)
 				b.live("udp", 0, 0)
+				if total := b.server.Stats().AllocationsTotal; total["success"] != 1 || total["socket"] != 0 {
+					t.Error(total) // one Allocate, one result
+				}
 			})
 		}
 	}

@@ -20,11 +20,12 @@ const (
 	EndDisconnected            // its TCP or TLS connection is over
 	EndShutdown                // the server stopped
 	EndFault                   // pion's answer to a request made no sense
+	EndCredential              // its credential expired, and Options.EndExpired
 )
 
 var endNames = [...]string{
 	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle",
-	EndDisconnected: "disconnected", EndShutdown: "shutdown", EndFault: "fault",
+	EndDisconnected: "disconnected", EndShutdown: "shutdown", EndFault: "fault", EndCredential: "credential_expired",
 }
 
 // String is the reason's name in records.
@@ -109,7 +110,7 @@ func (h *half) due(at int64) bool {
 // lapsed tells the two ways of running out of time apart.
 func (x *session) lapsed(deadline int64) End {
 	if deadline == x.limit {
-		return EndMaxSession
+		return x.limitEnd
 	}
 	return EndExpired
 }

@@ -83,8 +83,7 @@ func (x *session) openRelay(h *half, want gate.Port) (netip.AddrPort, error) {
 		h.refused = codeFamilyNotSupported
 		return netip.AddrPort{}, err
 	case err != nil && !errors.Is(err, errNoPort):
-		s.counts.allocation.socket.Add(1)
-		x.counted = true
+		x.noSocket = true
 		return netip.AddrPort{}, err
 	case err != nil:
 		return netip.AddrPort{}, err

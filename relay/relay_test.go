@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"turnpike/auth"
 	"turnpike/relay"
+	"turnpike/relay/relaytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -105,6 +107,66 @@ func drain(c net.PacketConn) {
 		if _, _, err := c.ReadFrom(make([]byte, 4096)); err != nil {
 			return
 		}
+	}
+}
+
+// The longest lifetime is the operator's, and the client is told what holds.
+func TestMaxLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var good relay.Options
+		b := memBed(t, setup{options: func(o *relay.Options) { o.MaxLifetime = 700 * time.Second; good = *o }})
+		for _, bad := range []time.Duration{-time.Second, 599 * time.Second, 3541 * time.Second, 700500 * time.Millisecond} {
+			good.MaxLifetime = bad
+			if _, err := relay.New(good); err == nil || !strings.Contains(err.Error(), "MaxLifetime") {
+				t.Errorf("%s: %v", bad, err)
+			}
+		}
+		c := b.raw("alice")
+		for _, r := range []relaytest.Response{expect(t, 0)(c.Allocate(relaytest.Lifetime(time.Hour))), expect(t, 0)(c.Refresh(time.Hour))} {
+			if r.Lifetime != 700*time.Second {
+				t.Errorf("granted %s", r.Lifetime)
+			}
+		}
+		began := time.Now()
+		if r := b.wait(1)["alice"]; r.Why != relay.EndExpired || r.End.Sub(began).Round(2*time.Second) != 700*time.Second {
+			t.Errorf("%s after %s", r.Why, r.End.Sub(began))
+		}
+	})
+}
+
+// What its expiry is to a session that a credential has begun is the operator's
+// choice: nothing, or its end, whatever the client refreshes.
+func TestCredentialExpires(t *testing.T) {
+	for _, ends := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := memBed(t, setup{
+				role:    func(r *auth.Role) { r.TTL, r.MaxSession = 20*time.Minute, time.Hour },
+				options: func(o *relay.Options) { o.EndExpired = ends },
+			})
+			c, _ := b.allocated("alice")
+			began := time.Now()
+			time.Sleep(15 * time.Minute / 2)
+			want := 600 * time.Second
+			expect(t, 0)(c.Refresh(want))
+			time.Sleep(15 * time.Minute / 2)
+			if ends {
+				want = 5 * time.Minute // what is left
+			}
+			if r := expect(t, 0)(c.Refresh(600 * time.Second)); r.Lifetime.Round(2*time.Second) != want {
+				t.Errorf("ends %t: granted %s at the end", ends, r.Lifetime)
+			}
+			time.Sleep(6 * time.Minute)
+			if !ends {
+				expect(t, 0)(c.Refresh(600 * time.Second))
+				expect(t, 401)(relaytest.NewClient(b.host(), b.addr, c.User).Allocate())
+				return
+			}
+			r := <-b.ended
+			if took := r.End.Sub(began).Round(2 * time.Second); r.Why != relay.EndCredential || took != 20*time.Minute {
+				t.Errorf("%s after %s", r.Why, took)
+			}
+			expect(t, 401)(c.Allocate())
+		})
 	}
 }
 

@@ -81,6 +81,12 @@ type Options struct {
 	// that it is given a permission for, and each port of one that it sends to by
 	// indication (channels are few). 20 a second and 64 at once if both are 0.
 	NewPeers ratelimit.Rate
+	// MaxLifetime is the longest lifetime granted, in whole seconds from
+	// DefaultLifetime to 3540 s, which is what 0 means (RFC 8656 §7.2).
+	MaxLifetime time.Duration
+	// EndExpired ends a session when the credential that it began with expires.
+	// Otherwise that keeps from beginning one, as coturn and browsers have it.
+	EndExpired bool
 	// OldChannels lets clients bind the channel numbers of RFC 5766 beyond those
 	// of RFC 8656: up to 0x7FFF instead of 0x4FFF.
 	OldChannels bool
@@ -166,7 +172,7 @@ func New(o Options) (*Server, error) {
 		Realm:        o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
 		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings, Failures: o.Failures,
 		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
-		DefaultLifetime: DefaultLifetime, MaxLifetime: engine.MaxLifetime,
+		DefaultLifetime: DefaultLifetime, MaxLifetime: o.MaxLifetime,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)

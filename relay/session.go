@@ -27,11 +27,13 @@ type session struct {
 	transport gate.Transport
 	identity  *auth.Identity
 	start     time.Time
-	limit     int64        // when MaxSession is over, see at; math.MaxInt64 for never
+	limit     int64        // when its time is over whatever is refreshed, see at; math.MaxInt64 for never
+	limitEnd  End          // what it is then
 	inFlight  atomic.Int32 // requests queued for the engine
 
 	// Set while the Allocate is served, never changed after.
 	counted     bool         // the refusal is counted, under its own name
+	noSocket    bool         // the host gave none for a half
 	reserved    *reservation // the port above the relay's, until it is claimed
 	reservation *ratelimit.Reservation
 	meter       *ratelimit.Meter
@@ -65,7 +67,10 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 		engine: s.engines[s.next.Add(1)%uint64(len(s.engines))],
 	}
 	if d := r.Identity.Role.MaxSession; d > 0 {
-		x.limit = int64(max(d.Truncate(time.Second), time.Second))
+		x.limitTo(d.Truncate(time.Second), EndMaxSession)
+	}
+	if s.o.EndExpired {
+		x.limitTo(r.Identity.Expires.Sub(now), EndCredential)
 	}
 	x.fresh.Set(s.o.NewPeers)
 	x.notices.Set(ratelimit.Rate{PerSecond: noticesPerSecond, Burst: noticesAtOnce})
@@ -78,6 +83,14 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	x.peers.Store(new(peers))
 	x.view.Store(&gate.Session{Pending: true, Identity: r.Identity, Tx: r.Tx})
 	return x
+}
+
+// limitTo ends the session after a time, a second at least, if it does not end
+// before.
+func (x *session) limitTo(d time.Duration, why End) {
+	if at := int64(max(d, time.Second)); at < x.limit {
+		x.limit, x.limitEnd = at, why
+	}
 }
 
 func newID() string {

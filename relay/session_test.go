@@ -286,6 +286,18 @@ func TestNoSocketIsCountedApart(t *testing.T) {
 	}
 }
 
+// Whom the host has no socket for may be sent elsewhere, and is counted as that.
+func TestNoSocketIsRedirected(t *testing.T) {
+	b := memBed(t, setup{options: func(o *relay.Options) {
+		o.Plane = brokenPlane{o.Plane}
+		o.Redirect = relay.Redirect{Servers: []netip.AddrPort{netip.MustParseAddrPort("198.51.100.1:3478")}, Full: true}
+	}})
+	expect(t, 300)(b.raw("alice").Allocate())
+	if total := b.server.Stats().AllocationsTotal; total["redirected"] != 1 || total["socket"] != 0 || total["capacity"] != 0 {
+		t.Error(total)
+	}
+}
+
 // A policy put in force is obeyed by the next datagram, either way, by channel
 // and by indication; a later one opens the way again.
 func TestLiveSessionsObeyANewPolicy(t *testing.T) {

@@ -49,8 +49,9 @@ type Stats struct {
 	// address. A dual one counts in both.
 	Allocations map[[2]string]int
 	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
-	// port is free), "draining" (403), "redirected" (300), "token" (508: RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this host gave no socket, often for want of
-	// file descriptors), "other".
+	// port is free), "draining" (403), "redirected" (300), "token" (508:
+	// RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this
+	// host gave no socket, often for want of file descriptors), "other".
 	AllocationsTotal map[string]uint64
 	// QuotaRefused by the limit that refused an allocation.
 	QuotaRefused map[string]uint64

@@ -82,9 +82,11 @@ func (l *loader) settings() *settings {
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
 		Algorithms:  passwordAlgorithms(c.Credentials.PasswordAlgorithms),
+		EndExpired:  c.Credentials.OnExpiry == "end_session",
 		Policy:      l.policy(),
 		Limits: limitSettings{
 			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+			MaxLifetime: c.Limits.MaxLifetime,
 			OldChannels: c.Compatibility.RFC5766Channels,
 			NewPeers:    perSecond(c.Limits.NewPeersPerSecond, c.Limits.NewPeersBurst),
 			Replies: ratelimit.BudgetOptions{

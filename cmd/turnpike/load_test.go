@@ -57,6 +57,7 @@ credentials:
   shared_secrets: [{id: s1, tenant: t1, role: guest, secret_file: s1.secret}, {id: s2, secret: INLINE2}]
   nonce_key_file: nonce.key
   password_algorithms: [sha256, md5]
+  on_expiry: end_session
 roles:
   - id: guest
     allocations: 21
@@ -78,7 +79,7 @@ issuer:
   api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s}]
 operator: {listen: ["127.0.0.1:4005"]}
 policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [10.3.4.0/24]}
-limits: {tenant_allocations: 41, permissions: 42, channels: 43, challenges_per_second: 44, challenges_burst: 45, network_challenges_per_second: 46, network_challenges_burst: 47,
+limits: {tenant_allocations: 41, permissions: 42, channels: 43, max_lifetime: 1201s, challenges_per_second: 44, challenges_burst: 45, network_challenges_per_second: 46, network_challenges_burst: 47,
   all_challenges_per_second: 48, all_challenges_burst: 49, failures_per_second: 50, failures_burst: 52, new_peers_per_second: 53, new_peers_burst: 54}
 compatibility: {rfc5766_channels: true}
 redirect: {when: [draining, full, always], servers: ["198.51.100.7:4006"], domain: other.example.org}
@@ -139,7 +140,7 @@ func unusualWant(t *testing.T) *settings {
 		Plane: planeSettings{Kind: "std", Workers: 3, Coalesce: 400 * time.Microsecond, NoGSO: true, NoGRO: true, NoICMP: true,
 			ListenerBuffer: 70001, RelayBuffer: 70002},
 		MinTLS:   tls.VersionTLS13,
-		NonceKey: []byte(nonce), Algorithms: []auth.Algorithm{auth.SHA256, auth.MD5},
+		NonceKey: []byte(nonce), Algorithms: []auth.Algorithm{auth.SHA256, auth.MD5}, EndExpired: true,
 		Keyring: auth.Options{
 			Keys: []auth.Key{{ID: "k1", Secret: secret(k1Text)}, {ID: "k2", Secret: secret(inline1)}}, Issue: "k2",
 			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text)}, {ID: "s2", Role: "default", Secret: secret(inline2)}},
@@ -147,7 +148,7 @@ func unusualWant(t *testing.T) *settings {
 				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true},
 				auth.DefaultRole()}},
 		Policy: policySettings{Mode: netpolicy.AllowList, Allow: []netip.Prefix{prefix("10.3.0.0/16")}, Deny: []netip.Prefix{prefix("10.3.4.0/24")}},
-		Limits: limitSettings{TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true,
+		Limits: limitSettings{TenantAllocations: 41, MaxLifetime: 1201 * time.Second, Permissions: 42, Channels: 43, OldChannels: true,
 			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52), NewPeers: perSecond(53, 54)},
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
@@ -182,7 +183,7 @@ func TestEveryKeyArrives(t *testing.T) {
 	want := unusualWant(t)
 	wantOptions := relay.Options{Listen: want.Listen, Streams: want.Streams, Realm: "other", NonceKey: []byte(nonce),
 		TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true, NewPeers: perSecond(53, 54), DefaultFamily: gate.KeepFamily,
-		Redirect: want.Redirect}
+		Redirect: want.Redirect, MaxLifetime: 1201 * time.Second, EndExpired: true}
 	if !reflect.DeepEqual(o, wantOptions) {
 		t.Errorf("the relay gets\n%+v, want\n%+v", o, wantOptions)
 	}

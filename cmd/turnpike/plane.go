@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
 
 	"turnpike/relay"
 	"turnpike/relay/dataplane"
@@ -26,6 +28,10 @@ func (l *loader) plane() planeSettings {
 		ListenerBuffer: c.MMSG.ListenerBuffer, RelayBuffer: c.MMSG.RelayBuffer,
 	}
 }
+
+// cores is how many threads the process had at its start, as many as there are
+// processors for it: makePlaces adds to them.
+var cores = sync.OnceValue(func() int { return runtime.GOMAXPROCS(0) })
 
 // newPlane makes the data plane that is configured. Nothing is open yet.
 func newPlane(s planeSettings) (dataplane.Plane, error) {

@@ -17,7 +17,7 @@ func newMMSG(s planeSettings) (dataplane.Plane, error) {
 		SocketBuffer: s.ListenerBuffer, RelayBuffer: s.RelayBuffer,
 	}
 	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = cores()
 	}
 	makePlaces(o.Workers)
 	return mmsg.New(o)
@@ -34,5 +34,5 @@ func makePlaces(workers int) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return // the operator's word
 	}
-	placesMade.Do(func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + workers) })
+	placesMade.Do(func() { runtime.GOMAXPROCS(cores() + workers) })
 }

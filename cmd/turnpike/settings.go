@@ -30,6 +30,7 @@ type settings struct {
 	NonceKey   []byte
 	Keyring    auth.Options
 	Algorithms []auth.Algorithm // of passwords; MD5 alone if there are none
+	EndExpired bool             // sessions end with their credential
 	Policy     policySettings
 	Redirect   relay.Redirect
 	Limits     limitSettings
@@ -75,6 +76,7 @@ type policySettings struct {
 
 type limitSettings struct {
 	TenantAllocations     int
+	MaxLifetime           time.Duration // of an allocation; the relay's default if 0
 	Permissions, Channels int
 	OldChannels           bool
 	NewPeers              ratelimit.Rate          // of an allocation; the relay's default if zero

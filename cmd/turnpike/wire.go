@@ -51,6 +51,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	}
 	o := s.relayOptions(pools)
 	o.Verifier, o.Ledger = verifier, p.ledger
+	o.Engines = min(cores(), 4)
 	if o.Replies, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 		Listen: s.Listen, Streams: s.Streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
 		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
 		OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family, NewPeers: s.Limits.NewPeers,
-		Redirect: s.Redirect,
+		Redirect: s.Redirect, MaxLifetime: s.Limits.MaxLifetime, EndExpired: s.EndExpired,
 	}
 	if s.Certificate != nil {
 		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)

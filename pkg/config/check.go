@@ -34,6 +34,9 @@ func (l *loader) check(c *Config) {
 	l.checkCredentials(c)
 	l.checkIssuer(c)
 	l.checkRedirect(c)
+	if c.Limits.MaxLifetime%time.Second != 0 {
+		l.judge("limits.max_lifetime", "is "+c.Limits.MaxLifetime.String(), "give whole seconds")
+	}
 	for i, e := range c.Operator.Listen {
 		if !e.IsLoopback() && e.TCP.IsValid() {
 			l.warn(entry("operator.listen", i), "is "+e.String()+": health and metrics without a password, for everybody who can reach it",

@@ -276,6 +276,8 @@ t.yaml:2:109: redirect.domain: is "a_b"; give the host name that the certificate
 		`t.yaml:2:35: issuer.api_keys[0].hash: is no hash; want sha256: and 64 hexadecimal digits; printf %s "$KEY" | sha256sum prints them`},
 	{"hash of nothing", "version: 1\nissuer: {api_keys: [{id: a, hash: \"sha256:" + strings.Repeat("00", 32) + "\"}]}\n",
 		`t.yaml:2:35: issuer.api_keys[0].hash: is no hash; want sha256: and 64 hexadecimal digits; printf %s "$KEY" | sha256sum prints them`},
+	{"lifetime of half a second more", "version: 1\nlimits: {max_lifetime: 700500ms}\n",
+		`t.yaml:2:24: limits.max_lifetime: is 11m40.5s; give whole seconds`},
 	{"API key without the default role", "version: 1\nroles: [{id: a}]\ncredentials: {issuer_keys: [{id: k1, secret: KEY}]}\n" +
 		"issuer: {api_keys: [{id: a, hash: HASH}]}\n",
 		`t.yaml:4:21: issuer.api_keys[0].roles: is "default", and there is no such role; add it to roles, or name one of a`},

@@ -30,7 +30,7 @@ func TestDefaults(t *testing.T) {
 		Issuer:   Issuer{URIs: []string{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
 		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
 		Policy:   Policy{Mode: Public, Allow: []netip.Prefix{}, Deny: []netip.Prefix{}},
-		Limits: Limits{Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
+		Limits: Limits{MaxLifetime: 59 * time.Minute, Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
 			NetworkChallengesPerSecond: 500, NetworkChallengesBurst: 2000, AllChallengesPerSecond: 20000, AllChallengesBurst: 40000,
 			FailuresPerSecond: 1, FailuresBurst: 10},
 		Redirect: Redirect{When: []Occasion{}, Servers: []netip.AddrPort{}},

@@ -166,6 +166,9 @@ type Credentials struct {
 	// A file of 32 bytes or more that signs nonces; nodes behind one address
 	// share it. Empty: random at every start.
 	NonceKeyFile string `yaml:"nonce_key_file" default:"" unit:"path" apply:"live"`
+	// What a credential's expiry is to a session that it has begun: refuse_new lets
+	// it go on, end_session ends it.
+	OnExpiry string `yaml:"on_expiry" default:"refuse_new" enum:"refuse_new,end_session" unit:"refuse_new or end_session" apply:"restart"`
 	// How clients make the key of their messages, the better first. More than
 	// md5 offers them the choice of RFC 8489; answers to unknown clients are then
 	// more than 2.4 times their request.
@@ -282,6 +285,9 @@ type Policy struct {
 type Limits struct {
 	// Allocations of a tenant at the same time; 0: no limit.
 	TenantAllocations int `yaml:"tenant_allocations" default:"0" min:"0" max:"10000000" unit:"allocations" apply:"live"`
+	// The longest lifetime of an allocation between two Refreshes, in whole
+	// seconds (RFC 8656 §7.2).
+	MaxLifetime time.Duration `yaml:"max_lifetime" default:"59m" min:"10m" max:"59m" unit:"duration" apply:"restart"`
 	// Permissions of an allocation.
 	Permissions int `yaml:"permissions" default:"64" min:"1" max:"4096" unit:"permissions" apply:"live"`
 	// Channels of an allocation.

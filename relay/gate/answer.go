@@ -8,8 +8,8 @@ import (
 )
 
 // Answer builds the answer to a request that was forwarded, in out[:0]: signed
-// under the client's key as RFC 8489 §9.2.4 says, with FINGERPRINT if the request had it. A code that
-// no error response can have is answered as 500.
+// under the client's key as RFC 8489 §9.2.4 says, with FINGERPRINT if the request
+// had it. A code that no error response can have is answered as 500.
 func (g *Gate) Answer(out []byte, r *Request, a Answer) []byte {
 	code := a.Code
 	if code != 0 && (code < 300 || code > 699) { // RFC 8489 §14.8

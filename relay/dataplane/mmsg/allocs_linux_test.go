@@ -10,6 +10,6 @@ import (
 
 func TestRelayAllocatesNothing(t *testing.T) {
 	for _, name := range []string{"all", "neither", "8 workers"} {
-		t.Run(name, func(t *testing.T) { planetest.NoAllocs(t, network("127.0.0.1", "192.0.2.1", contracts[name])) })
+		t.Run(name, func(t *testing.T) { planetest.NoAllocs(t, network(false, contracts[name])) })
 	}
 }

@@ -34,6 +34,30 @@ func (h Hosts) of(p dataplane.Plane) Network {
 	return Network{Plane: p, IP: h.IP, Alias: h.Alias, Host: h.Host}
 }
 
+// Loopback is the network of this host around a plane of real sockets, which are
+// of IPv6 if is6, and Other of IPv4 then.
+func Loopback(t testing.TB, p dataplane.Plane, is6 bool) Network {
+	own, other := loopback(t, "127.0.0.1", "192.0.2.1"), loopback(t, "::1", "2001:db8::1")
+	if is6 {
+		own, other = other, own
+	}
+	n := own.of(p)
+	n.Other = other
+	return n
+}
+
+func loopback(t testing.TB, ip, alias string) Hosts {
+	h := Hosts{IP: netip.MustParseAddr(ip), Alias: netip.MustParseAddr(alias)}
+	h.Host = func() net.PacketConn {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(h.IP, 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	return h
+}
+
 const patience = 10 * time.Second
 
 // bed is a network with one client, its allocation and one peer.
