@@ -6,17 +6,23 @@ import (
 	"testing"
 )
 
+func newTap(t *testing.T) *Tap {
+	t.Helper()
+	tap, err := NewTap("lo", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tap.Close() })
+	return tap
+}
+
 // The tap sees a datagram once, with what it bears, whether its source is forged
 // and whether anybody hears it, in IPv4 and IPv6.
 func TestTapSeesWhatLeaves(t *testing.T) {
 	if !InNamespace(t, ownBoth) {
 		return
 	}
-	tap, err := NewTap("lo", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tap.Close()
+	tap := newTap(t)
 	forger, err := NewForger()
 	if err != nil {
 		t.Fatal(err)
@@ -51,11 +57,7 @@ func TestTapTellsWhatItMissed(t *testing.T) {
 	if !InNamespace(t, ownBoth) {
 		return
 	}
-	tap, err := NewTap("lo", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tap.Close()
+	tap := newTap(t)
 	from := ListenUDP(t, clientHost)
 	big := make([]byte, 60_000)
 	for range 3 * tapBuffer / len(big) {
