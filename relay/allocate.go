@@ -14,7 +14,7 @@ func (x *session) startAllocate(r *gate.Request) (engine.Request, bool) {
 	s, now := x.server, x.server.now()
 	var refusal ratelimit.Refusal
 	x.reservation, refusal = s.o.Ledger.Reserve(
-		ratelimit.Subject{Tenant: x.identity.Tenant, User: x.identity.User}, s.limits(x.identity.Role), now)
+		ratelimit.Subject{Tenant: x.identity.Tenant, User: x.identity.User}, s.allowance(x.identity.Role), now)
 	if refusal != ratelimit.None {
 		s.drop(x)
 		s.counts.allocated(codeQuotaReached)
@@ -24,10 +24,10 @@ func (x *session) startAllocate(r *gate.Request) (engine.Request, bool) {
 	return engine.Request{Leg: x.leg, Method: engine.Allocate, Lifetime: x.grant(r.Lifetime, x.start)}, true
 }
 
-// limits are what a role allows one of its users.
-func (s *Server) limits(role *auth.Role) ratelimit.Limits {
+// allowance is what a role allows one of its users.
+func (s *Server) allowance(role *auth.Role) ratelimit.Limits {
 	return ratelimit.Limits{
-		UserAllocations: role.Allocations, TenantAllocations: s.o.TenantAllocations,
+		UserAllocations: role.Allocations, TenantAllocations: s.limits.Load().TenantAllocations,
 		SessionBits: role.SessionBits, UserBits: role.UserBits, UserBytesPerDay: role.BytesPerDay,
 	}
 }

@@ -24,7 +24,7 @@ func (x *session) startPermission(r *gate.Request) (engine.Request, bool) {
 			fresh++
 		}
 	}
-	if count+added > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
+	if count+added > x.server.limits.Load().Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
 	return engine.Request{Leg: x.leg, Method: engine.CreatePermission, Peers: r.Peers}, true
@@ -64,7 +64,8 @@ func (x *session) startChannel(r *gate.Request) (engine.Request, bool) {
 			fresh = 1
 		}
 	}
-	if channels > x.server.o.Channels || permissions > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
+	limits := x.server.limits.Load()
+	if channels > limits.Channels || permissions > limits.Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
 	return engine.Request{Leg: x.leg, Method: engine.ChannelBind, Channel: r.Channel, Peer: peer}, true

@@ -67,15 +67,7 @@ type Options struct {
 	// addresses in use are known and before anything is answered.
 	Policy func(listening []netip.AddrPort) (*netpolicy.Policy, error)
 
-	// TenantAllocations is the most a tenant may hold; 0 is no limit.
-	TenantAllocations int
-	// Permissions and Channels are the most an allocation may hold; 64 each
-	// if 0.
-	Permissions, Channels int
-	// NewPeers is how many peers an allocation may begin to send to: each address
-	// that it is given a permission for, and each port of one that it sends to by
-	// indication (channels are few). 20 a second and 64 at once if both are 0.
-	NewPeers ratelimit.Rate
+	Limits Limits
 	// OldChannels lets clients bind the channel numbers of RFC 5766 beyond those
 	// of RFC 8656: up to 0x7FFF instead of 0x4FFF.
 	OldChannels bool
@@ -104,6 +96,7 @@ type Server struct {
 	next     atomic.Uint64 // numbers sessions, to choose their engine
 	policy   atomic.Pointer[policy]
 	policyMu sync.Mutex // one setPolicy at a time
+	limits   atomic.Pointer[Limits]
 	counts   counts
 	serving  atomic.Bool
 	draining atomic.Bool
@@ -138,6 +131,7 @@ func New(o Options) (*Server, error) {
 		emptied: make(chan struct{}, 1),
 	}
 	s.sessions.init()
+	s.limits.Store(&o.Limits)
 	var err error
 	if slices.ContainsFunc(o.Listen, func(l Listener) bool { return l.TCP || l.TLS }) {
 		o.Streams.Frame, o.Streams.Gone = s.frame, s.gone
@@ -184,18 +178,10 @@ func (o *Options) complete() error {
 	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")
 	need(o.Ledger != nil, "no ledger of allocations: set Ledger")
 	need(o.Policy != nil, "no peer policy: set Policy")
-	need(o.TenantAllocations >= 0 && o.Permissions >= 0 && o.Channels >= 0 && o.Engines >= 0,
-		"a negative number among TenantAllocations, Permissions, Channels, Engines")
-	if o.Permissions == 0 {
-		o.Permissions = 64
+	need(o.Engines >= 0, "Engines is negative")
+	if err := o.Limits.complete(); err != nil {
+		faults = append(faults, err)
 	}
-	if o.Channels == 0 {
-		o.Channels = 64
-	}
-	if o.NewPeers == (ratelimit.Rate{}) {
-		o.NewPeers = ratelimit.Rate{PerSecond: 20, Burst: 64}
-	}
-	need(o.NewPeers.PerSecond > 0 && o.NewPeers.Burst > 0, "NewPeers has a rate or a burst that is not above 0")
 	if o.Engines == 0 {
 		o.Engines = min(runtime.GOMAXPROCS(0), 4)
 	}

@@ -79,7 +79,7 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	if d := r.Identity.Role.MaxSession; d > 0 {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
-	x.fresh.Set(s.o.NewPeers)
+	x.fresh.Set(s.limits.Load().NewPeers)
 	family, want := r.Family, r.Port // r itself must not live as long as the leg
 	x.leg = x.engine.NewLeg(func() (netip.AddrPort, error) { return x.openRelay(family, want) }, x.closeRelay)
 	x.peers.Store(new(peers))

@@ -37,7 +37,7 @@ func newStress(t testing.TB, plane func(testing.TB, setup) *bed) *stress {
 		options: func(o *relay.Options) {
 			s.ledger = o.Ledger
 			o.Relays[0].MinPort, o.Relays[0].MaxPort = 47000, 47011
-			o.Permissions, o.Channels = 8, 4
+			o.Limits.Permissions, o.Limits.Channels = 8, 4
 		},
 	})
 	return s

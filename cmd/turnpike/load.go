@@ -82,9 +82,11 @@ func (l *loader) settings() *settings {
 		NonceKey:    l.nonceKey(),
 		Policy:      l.policy(),
 		Limits: limitSettings{
-			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+			Limits: relay.Limits{
+				TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+				NewPeers: perSecond(c.Limits.NewPeersPerSecond, c.Limits.NewPeersBurst),
+			},
 			OldChannels: c.Compatibility.RFC5766Channels,
-			NewPeers:    perSecond(c.Limits.NewPeersPerSecond, c.Limits.NewPeersBurst),
 			Replies: ratelimit.BudgetOptions{
 				Source:  perSecond(c.Limits.ChallengesPerSecond, c.Limits.ChallengesBurst),
 				Network: perSecond(c.Limits.NetworkChallengesPerSecond, c.Limits.NetworkChallengesBurst),

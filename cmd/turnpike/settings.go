@@ -71,12 +71,10 @@ type policySettings struct {
 }
 
 type limitSettings struct {
-	TenantAllocations     int
-	Permissions, Channels int
-	OldChannels           bool
-	NewPeers              ratelimit.Rate          // of an allocation; the relay's default if zero
-	Replies               ratelimit.BudgetOptions // challenges, and Binding answers each
-	Failures              ratelimit.Rate          // wrong credentials of an address and port
+	relay.Limits
+	OldChannels bool
+	Replies     ratelimit.BudgetOptions // challenges, and Binding answers each
+	Failures    ratelimit.Rate          // wrong credentials of an address and port
 }
 
 type issuerSettings struct {

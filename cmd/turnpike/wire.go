@@ -75,8 +75,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 	o := relay.Options{
 		Listen: s.Listen, Streams: s.Streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
-		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
-		OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family, NewPeers: s.Limits.NewPeers,
+		Limits: s.Limits.Limits, OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family,
 	}
 	if s.Certificate != nil {
 		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)

@@ -30,7 +30,7 @@ func (c *call) authenticate() Verdict {
 	case m.username == nil || m.realm == nil || m.nonce == nil:
 		return c.plain(codeBadRequest)
 	}
-	switch c.g.nonces.check(m.nonce, c.p.Transport, c.p.Client.Addr, c.now) {
+	switch c.access.nonces.check(m.nonce, c.p.Transport, c.p.Client.Addr, c.now) {
 	case nonceForeign:
 		return c.plain(codeStaleNonce)
 	case nonceStale:
@@ -81,7 +81,7 @@ func (c *call) identify(s Session, owner bool) *auth.Identity {
 		c.g.counts.auth[auth.OK].Add(1)
 		return s.Identity
 	}
-	id, outcome := c.g.o.Verifier.Verify(string(c.m.username), c.now, func(key []byte) bool {
+	id, outcome := c.access.verifier.Verify(string(c.m.username), c.now, func(key []byte) bool {
 		return signed(key, raw, at)
 	})
 	c.g.counts.auth[outcome].Add(1)
