@@ -77,8 +77,11 @@ func (x *session) finishAllocate(r *gate.Request, res engine.Result) {
 	x.hold() // before anyone can end it
 	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: answer, Relayed: x.relay.Public})
 	s.o.Plane.Send(r.Client, answer)
-	if x.gone.Load() {
+	switch {
+	case x.gone.Load():
 		s.end(x, EndDisconnected)
+	case !s.admits(r.Client.Addr.Addr()): // SetClients has not seen it
+		s.end(x, EndDenied)
 	}
 }
 

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -23,9 +24,25 @@ type peers struct {
 // permission lets one address send to the client and be sent to.
 type permission struct {
 	addr  netip.Addr
-	until atomic.Int64 // see session.at
+	until atomic.Int64 // see session.at; withdrawn if the policy took it back
 	sent  judged       // ports that the client sends to
 	heard judged       // ports that are heard: a peer must not push out the others
+}
+
+const withdrawn = math.MinInt64
+
+// holds is Allow while a permission, which may be none, is in force.
+func (p *permission) holds(at int64) dataplane.Verdict {
+	if p == nil {
+		return dataplane.NoPermission
+	}
+	switch until := p.until.Load(); {
+	case at < until:
+		return dataplane.Allow
+	case until == withdrawn:
+		return dataplane.PolicyPeer
+	}
+	return dataplane.NoPermission
 }
 
 // binding ties a channel number to a peer. It relays while it and its
@@ -134,8 +151,8 @@ func (x *session) ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Ti
 	}
 	if channel == 0 {
 		p := table.permission(peer.Addr())
-		if p == nil || at >= p.until.Load() {
-			return peer, dataplane.NoPermission
+		if v := p.holds(at); v != dataplane.Allow {
+			return peer, v
 		}
 		return peer, x.pass(&p.sent, peer, n, now, true)
 	}
@@ -143,8 +160,8 @@ func (x *session) ToPeer(channel uint16, peer netip.AddrPort, n int, now time.Ti
 	if b == nil || at >= b.until.Load() {
 		return peer, dataplane.NoChannel
 	}
-	if at >= b.permission.until.Load() {
-		return peer, dataplane.NoPermission
+	if v := b.permission.holds(at); v != dataplane.Allow {
+		return peer, v
 	}
 	return b.peer, x.pass(&b.judged, b.peer, n, now, false)
 }
@@ -156,8 +173,8 @@ func (x *session) ToClient(peer netip.AddrPort, n int, now time.Time) (uint16, d
 		return 0, dataplane.Ended
 	}
 	p := table.permission(peer.Addr())
-	if p == nil || at >= p.until.Load() {
-		return 0, dataplane.NoPermission
+	if v := p.holds(at); v != dataplane.Allow {
+		return 0, v
 	}
 	if b := table.bound(peer); b != nil && at < b.until.Load() {
 		return b.number, x.pass(&b.judged, peer, n, now, false)

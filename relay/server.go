@@ -43,7 +43,7 @@ type Options struct {
 	// Listen are the addresses that clients send to.
 	Listen []Listener
 	// Streams are the limits of TCP and TLS connections and, for TLS, its
-	// configuration. Frame and Gone are the server's own.
+	// configuration. Frame, Gone and Admit are the server's own.
 	Streams stream.Options
 	// Relays are the pools that relayed transport addresses come from.
 	Relays []Pool
@@ -66,6 +66,9 @@ type Options struct {
 	// Policy makes the first policy. It is called once by Serve, when the
 	// addresses in use are known and before anything is answered.
 	Policy func(listening []netip.AddrPort) (*netpolicy.Policy, error)
+
+	// Clients says who may send to the server at first, see SetClients.
+	Clients func(netip.Addr) bool
 
 	Limits Limits
 	// OldChannels lets clients bind the channel numbers of RFC 5766 beyond those
@@ -96,6 +99,7 @@ type Server struct {
 	next     atomic.Uint64 // numbers sessions, to choose their engine
 	policy   atomic.Pointer[policy]
 	policyMu sync.Mutex // one setPolicy at a time
+	clients  atomic.Pointer[func(netip.Addr) bool]
 	limits   atomic.Pointer[Limits]
 	counts   counts
 	serving  atomic.Bool
@@ -114,12 +118,6 @@ type Server struct {
 	stopped chan struct{} // closed when the server has waited long enough for that
 }
 
-// policy is a policy and the number that tells it from its predecessors.
-type policy struct {
-	*netpolicy.Policy
-	generation uint64
-}
-
 // New checks the options. It opens nothing.
 func New(o Options) (*Server, error) {
 	if err := o.complete(); err != nil {
@@ -132,9 +130,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.sessions.init()
 	s.limits.Store(&o.Limits)
+	s.SetClients(o.Clients)
 	var err error
 	if slices.ContainsFunc(o.Listen, func(l Listener) bool { return l.TCP || l.TLS }) {
-		o.Streams.Frame, o.Streams.Gone = s.frame, s.gone
+		o.Streams.Frame, o.Streams.Gone, o.Streams.Admit = s.frame, s.gone, s.admits
 		if s.streams, err = stream.New(o.Streams); err != nil {
 			return nil, fmt.Errorf("relay: %w", err)
 		}
@@ -260,25 +259,6 @@ func (s *Server) endAll() {
 	}
 }
 
-// SetPolicy puts a policy in force. Live sessions are judged by it from their
-// next datagram on.
-func (s *Server) SetPolicy(p *netpolicy.Policy) { s.setPolicy(p, false) }
-
-// setPolicy numbers a policy and stores it. Serve's own gives way to one that
-// came while it was made.
-func (s *Server) setPolicy(p *netpolicy.Policy, first bool) {
-	s.policyMu.Lock()
-	defer s.policyMu.Unlock()
-	generation := uint64(1)
-	if old := s.policy.Load(); old != nil {
-		if first {
-			return
-		}
-		generation = old.generation + 1
-	}
-	s.policy.Store(&policy{p, generation})
-}
-
 // Ready says why the server should not get new clients; nothing means it
 // should.
 func (s *Server) Ready() []string {
@@ -295,14 +275,4 @@ func (s *Server) Ready() []string {
 		}
 	}
 	return reasons
-}
-
-// peer judges a peer's address and port by the policy in force.
-func (s *Server) peer(p netip.AddrPort) netpolicy.Verdict {
-	return s.policy.Load().Peer(p, s.o.Plane.Live)
-}
-
-// permission judges a peer's address alone.
-func (s *Server) permission(p netip.Addr) netpolicy.Verdict {
-	return s.policy.Load().Permission(p)
 }

@@ -287,7 +287,8 @@ func TestNoSocketIsCountedApart(t *testing.T) {
 }
 
 // A policy put in force is obeyed by the next datagram, either way, by channel
-// and by indication; a later one opens the way again.
+// and by indication. The permissions that it would not give are gone: a later
+// policy opens the way again to who asks again.
 func TestLiveSessionsObeyANewPolicy(t *testing.T) {
 	b := memBed(t, setup{})
 	c, relayed := b.allocated("alice")
@@ -323,6 +324,8 @@ func TestLiveSessionsObeyANewPolicy(t *testing.T) {
 	open, err := b.policy(netpolicy.Options{}, []netip.AddrPort{b.addr})
 	must(t, err)
 	b.server.SetPolicy(open)
+	try(false)
+	expect(t, 0)(c.ChannelBind(0x4000, peer.addr))
 	try(true)
 }
 
