@@ -25,10 +25,16 @@ import (
 // it is told at once, with its place.
 func load(file string) (*config.Config, *settings, []config.Warning, error) {
 	c, warnings, err := config.Load(config.Options{Path: file, Environ: os.Environ()})
+	return settle(c, new(settings), warnings, err)
+}
+
+// settle turns a configuration into settings. The certificates of current are
+// taken from there and not read again.
+func settle(c *config.Config, current *settings, warnings []config.Warning, err error) (*config.Config, *settings, []config.Warning, error) {
 	if err != nil {
 		return nil, nil, nil, badConfig{err}
 	}
-	l := loader{c: c}
+	l := loader{c: c, current: current}
 	s := l.settings()
 	if len(l.faults) > 0 {
 		l.faults.Sort()
@@ -41,6 +47,7 @@ func load(file string) (*config.Config, *settings, []config.Warning, error) {
 // what other parts find wrong with it.
 type loader struct {
 	c       *config.Config
+	current *settings // in force
 	faults  config.Faults
 	secrets []owned // so far
 }
@@ -76,7 +83,7 @@ func (l *loader) settings() *settings {
 			Authenticate: c.Streams.AuthenticationTimeout, Idle: c.Streams.IdleTimeout, Write: c.Streams.WriteTimeout,
 		},
 		Plane:       l.plane(),
-		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile),
+		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile, l.current.Certificate),
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
@@ -177,9 +184,13 @@ func familyOf(any netip.Addr) (addrs []netip.Addr, err error) {
 	return addrs, err
 }
 
-func (l *loader) certificate(path, certFile, keyFile string) *certs.Certificate {
+// certificate reads one, unless it is that in use.
+func (l *loader) certificate(path, certFile, keyFile string, inUse *certs.Certificate) *certs.Certificate {
 	if certFile == "" {
 		return nil
+	}
+	if inUse != nil && inUse.Of(certFile, keyFile) {
+		return inUse
 	}
 	c, err := certs.Load(certFile, keyFile)
 	var faults certs.Faults
@@ -229,10 +240,10 @@ func (l *loader) issuer(s *settings) issuerSettings {
 	c := l.c.Issuer
 	o := issuerSettings{
 		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs,
-		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile),
+		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile, l.current.Issuer.Certificate),
 	}
-	if o.Certificate == nil {
-		o.Certificate = s.Certificate
+	if c.CertificateFile == "" && s.Certificate != nil && len(o.Listen) > 0 { // one of its own, which may change by itself
+		o.Certificate = l.certificate("tls.certificate_file", l.c.TLS.CertificateFile, l.c.TLS.KeyFile, l.current.Issuer.Certificate)
 	}
 	for _, k := range c.APIKeys {
 		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL})

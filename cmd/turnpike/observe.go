@@ -28,7 +28,7 @@ func logEnd(log *slog.Logger, r relay.Record) {
 
 // snapshot reads every part's counters for a scrape.
 func (p *parts) snapshot() metrics.Snapshot {
-	st := p.relay.Stats()
+	st, s := p.relay.Stats(), p.settings.Load()
 	m := metrics.Snapshot{
 		Allocations:        st.Allocations,
 		AllocationsTotal:   st.AllocationsTotal,
@@ -47,7 +47,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 		RelayPortsFree:     st.RelayPortsFree,
 		RecordsLost:        st.RecordsLost,
 		PolicyRules: map[string]int{
-			"allow": len(p.settings.Policy.Allow), "deny": len(p.settings.Policy.Deny)},
+			"allow": len(s.Policy.Allow), "deny": len(s.Policy.Deny)},
 		CertificateNotAfter: map[string]float64{},
 		CertificateErrors:   p.certificateErrors.Load(),
 		LogLinesLost:        p.logs.lost.Load(),

@@ -6,6 +6,7 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/certs"
+	"turnpike/pkg/config"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
@@ -36,6 +37,11 @@ type settings struct {
 	Operator []endpoint // health and metrics; none: not served
 
 	Drain time.Duration // how long running sessions are served after the first signal
+
+	// File is the configuration that they are of and Configured what it said; none
+	// for a development server.
+	File       string
+	Configured *config.Config
 
 	// OtherPorts says that an address in use may be replaced by another port
 	// of it. Only a development server may: nobody knows its ports beforehand.

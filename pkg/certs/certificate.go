@@ -59,6 +59,13 @@ func (c *Certificate) Reload() (changed bool, err error) {
 	return true, nil
 }
 
+// Of reports whether it is that of these files.
+func (c *Certificate) Of(certFile, keyFile string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.certFile == certFile && c.keyFile == keyFile
+}
+
 // Replace takes over the files and the pair of another certificate, which is not
 // used any more, and says whether that is another chain. Who serves c serves the
 // other's from now on.
