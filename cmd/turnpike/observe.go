@@ -46,6 +46,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 		Accounts:           p.ledger.Stats().Accounts,
 		RelayPortsFree:     st.RelayPortsFree,
 		RecordsLost:        st.RecordsLost,
+		PolicyGeneration:   p.relay.PolicyGeneration(),
 		PolicyRules: map[string]int{
 			"allow": len(s.Policy.Allow), "deny": len(s.Policy.Deny)},
 		CertificateNotAfter: map[string]float64{},
@@ -58,6 +59,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 	for name, c := range p.certificates() {
 		m.CertificateNotAfter[name] = float64(c.NotAfter().Unix())
 	}
+	p.reloads.snapshot(&m)
 	snapshotTransports(&m, st)
 	snapshotPlane(&m, st)
 	snapshotStreams(&m, st.Streams)
@@ -75,6 +77,15 @@ func (p *parts) snapshot() metrics.Snapshot {
 		}
 	}
 	return m
+}
+
+func (x *reloads) snapshot(m *metrics.Snapshot) {
+	m.Reloads = map[string]uint64{
+		"changed": x.changed.Load(), "unchanged": x.unchanged.Load(), "refused": x.refused.Load()}
+	m.ReloadTime = float64(x.since.Load())
+	if !x.failed.Load() {
+		m.ReloadGood = 1
+	}
 }
 
 // snapshotTransports divides by the client's transport, which is the class of a

@@ -38,6 +38,7 @@ type parts struct {
 func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	p := &parts{pools: pools, logs: logs, reloads: reloads{file: s.File, configured: s.Configured, asked: make(chan chan reloaded)}}
 	p.settings.Store(s)
+	p.reloads.since.Store(time.Now().Unix())
 	var err error
 	if p.access, err = newAccess(s); err != nil {
 		return nil, err
