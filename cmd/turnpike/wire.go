@@ -27,6 +27,7 @@ type parts struct {
 	relay     *relay.Server
 	heart     heart
 	reloads   reloads
+	askers    admission                     // who may ask the issuer
 	issuer    atomic.Pointer[issuer.Server] // once everything listens
 	services  []netip.AddrPort              // our own TCP listeners, set before relay.Serve
 	listening []netip.AddrPort              // the TURN listeners, set by relay.Serve
