@@ -71,22 +71,20 @@ func (p *parts) reload(log *logs, why string) reloaded {
 		notifyReloading(log)
 		defer notify(log, ready)
 	}
-	var r reloaded
+	r := reloaded{Changed: []string{}, Restart: []string{}, Refused: []string{}} // [] in JSON, not null
 	p.reloadCertificates(log, &r)
 	if p.reloads.file != "" {
 		p.reloadFile(log, &r)
 	}
 	p.reloads.count(&r)
-	args := []any{"asked_by", why, "changed", list(r.Changed)}
+	args := []any{"asked_by", why, "changed", r.Changed}
 	if r.good() {
 		log.Info("reloaded", args...)
 		return r
 	}
-	log.Error("not everything was reloaded; what is refused stays as it was", append(args, "takes_restart", list(r.Restart), "refused", list(r.Refused))...)
+	log.Error("not everything was reloaded; what is refused stays as it was", append(args, "takes_restart", r.Restart, "refused", r.Refused)...)
 	return r
 }
-
-func list(words []string) []string { return append([]string{}, words...) } // [] in JSON, not null
 
 func (x *reloads) count(r *reloaded) {
 	x.failed.Store(!r.good())
