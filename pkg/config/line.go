@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -42,20 +43,21 @@ func (l *Line) isShort() bool {
 	return len(l.Ports) == 0 && l.Comment == "" && l.Ticket == "" && l.ExpiresAt.IsZero()
 }
 
-// String is what the line says, for people.
+// String is all that the line says, for people.
 func (l *Line) String() string {
 	var b strings.Builder
 	b.WriteString(l.Match.String())
 	for i, p := range l.Ports {
-		b.WriteString([]string{" ports ", ", "}[min(i, 1)] + p.String())
+		b.WriteString([]string{", ports ", " "}[min(i, 1)] + p.String())
 	}
 	if !l.ExpiresAt.IsZero() {
-		b.WriteString(" until " + l.ExpiresAt.UTC().Format(time.RFC3339))
+		b.WriteString(", until " + l.ExpiresAt.UTC().Format(time.RFC3339Nano))
 	}
-	for _, remark := range []string{l.Comment, l.Ticket} {
-		if remark != "" {
-			b.WriteString(" (" + remark + ")")
-		}
+	if l.Comment != "" {
+		b.WriteString(", comment " + strconv.Quote(l.Comment))
+	}
+	if l.Ticket != "" {
+		b.WriteString(", ticket " + strconv.Quote(l.Ticket))
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -9,7 +10,8 @@ import (
 )
 
 func TestDefaults(t *testing.T) {
-	c := newBed(t).mustLoad("version: 1\n" + shared)
+	b := newBed(t)
+	c := b.mustLoad("version: 1\n" + shared)
 	c.origin, c.sum, c.Credentials = origin{}, sum{}, Credentials{}
 	want := &Config{
 		Version: 1,
@@ -28,7 +30,7 @@ func TestDefaults(t *testing.T) {
 			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}},
 		Issuer:   Issuer{URIs: []string{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
 		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
-		Policy:   Policy{Mode: Public, Allow: []Line{}, Deny: []Line{}, Clients: everybody, IssuerClients: everybody, Directory: "policy.d"},
+		Policy:   Policy{Mode: Public, Allow: []Line{}, Deny: []Line{}, Clients: everybody, IssuerClients: everybody, Directory: filepath.Join(b.dir, "policy.d")},
 		Limits: Limits{Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
 			NetworkChallengesPerSecond: 500, NetworkChallengesBurst: 2000, AllChallengesPerSecond: 20000, AllChallengesBurst: 40000,
 			FailuresPerSecond: 1, FailuresBurst: 10},
@@ -76,7 +78,8 @@ const hash = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
 var everybody = ClientPolicy{Public, []Line{}, []Line{}}
 
 func TestEveryKindOfValue(t *testing.T) {
-	c := newBed(t).mustLoad(everyKind)
+	b := newBed(t)
+	c := b.mustLoad(everyKind)
 	guest := Role{ID: "guest", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, BytesPerDay: 5,
 		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}
 	for _, tt := range []struct {
@@ -112,7 +115,7 @@ func TestEveryKindOfValue(t *testing.T) {
 			Deny:          []Line{{Match: network("10.9.0.0/16"), Place: Place{c.origin.file, 25, 55}, Path: "policy.deny[0]"}},
 			Clients:       everybody,
 			IssuerClients: everybody,
-			Directory:     "policy.d",
+			Directory:     filepath.Join(b.dir, "policy.d"),
 		}},
 		{"drain.timeout", c.Drain.Timeout, time.Duration(0)},
 		{"log", c.Log, Log{"debug", "auto"}},

@@ -38,14 +38,14 @@ func (l *loader) completePolicy(p *Policy) {
 		return
 	}
 	shown, names, err := l.policyNames(p.Directory)
+	p.Directory = l.inFolder(p.Directory)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && p.Directory == defaultDirectory:
+	case errors.Is(err, fs.ErrNotExist) && p.Directory == l.inFolder(defaultDirectory):
 		return
 	case err != nil:
 		l.fault(path, fmt.Sprintf("%s can't be read: %v", plain(shown), reasonOf(err)), "give a folder that this user may read, or take the key away")
 		return
 	}
-	p.Directory = l.inFolder(p.Directory)
 	room := int64(maxPolicyAllBytes)
 	for _, name := range names {
 		p.Files = append(p.Files, l.readPolicyFile(filepath.Join(shown, name), &room))

@@ -55,9 +55,9 @@ issuer_clients: {deny: [192.0.2.7]}
 		want  []string
 	}{
 		{"peers.deny", peers.Deny, []string{"t.yaml:2:17 192.0.2.0/24", "policy.d/10-first.yaml:2:16 203.0.113.0/24",
-			"policy.d/20-lab.yml:4:7 198.18.0.0-198.18.7.255 ports 80, 8000-8999 until 2026-12-31T00:00:00Z (lab) (OPS-12)",
+			"policy.d/20-lab.yml:4:7 198.18.0.0-198.18.7.255, ports 80 8000-8999, until 2026-12-31T00:00:00Z, comment \"lab\", ticket \"OPS-12\"",
 			"policy.d/20-lab.yml:5:7 local-routes"}},
-		{"peers.allow", peers.Allow, []string{"policy.d/20-lab.yml:7:7 10.20.30.40 ports 10000-20000"}},
+		{"peers.allow", peers.Allow, []string{"policy.d/20-lab.yml:7:7 10.20.30.40, ports 10000-20000"}},
 		{"clients.deny", clients.Deny, []string{"t.yaml:2:49 198.51.100.1", "policy.d/20-lab.yml:9:18 rfc1918", "policy.d/20-lab.yml:9:27 2001:db8::/32"}},
 		{"clients.allow", clients.Allow, []string{"policy.d/20-lab.yml:9:53 192.0.2.1-192.0.2.9"}},
 		{"issuer_clients.deny", issuer.Deny, []string{"policy.d/20-lab.yml:10:25 192.0.2.7"}},
