@@ -107,7 +107,7 @@ func TestEditIsObeyed(t *testing.T) {
 	}
 	for _, plane := range []string{planeStd, planeMMSG} {
 		t.Run(plane, func(t *testing.T) {
-			const open, shut = "policy: {deny: []}", "policy: {deny: [93.184.216.2/32]}"
+			const open, shut = "policy: {deny: [198.51.101.0/24]}", "policy: {deny: [198.51.101.0/24, 93.184.216.2/32]}"
 			s, secret := startPublic(t, "data_plane: "+plane+"\n"+open+"\n")
 			bed := &slowBed{t: t, s: s, secret: secret, echo: startEcho(t)}
 			all := pingers(t, bed)
@@ -176,7 +176,7 @@ func TestThousandReloads(t *testing.T) {
 		return
 	}
 	const reloads = 1000
-	policies := [2]string{"policy: {deny: []}", "policy: {deny: [198.51.101.0/24]}"}
+	policies := [2]string{"policy: {deny: [198.51.102.0/24]}", "policy: {deny: [198.51.101.0/24]}"}
 	s, secret := startPublic(t, policies[0]+"\n")
 	bed := &slowBed{t: t, s: s, secret: secret, echo: startEcho(t)}
 	all := pingers(t, bed)

@@ -14,7 +14,6 @@ import (
 	"turnpike/pkg/certs"
 	"turnpike/pkg/config"
 	"turnpike/pkg/issuer"
-	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay"
 	"turnpike/relay/gate"
@@ -205,35 +204,6 @@ func (l *loader) certificate(path, certFile, keyFile string, inUse *certs.Certif
 	}
 	l.wrong(path, err)
 	return c
-}
-
-// policy checks each line by itself, so that a fault names its line.
-func (l *loader) policy() policySettings {
-	c := l.c.Policy
-	p := policySettings{Allow: c.Allow, Deny: c.Deny}
-	if c.Mode == config.AllowList {
-		p.Mode = netpolicy.AllowList
-	}
-	for i, line := range c.Allow {
-		l.line(fmt.Sprintf("policy.allow[%d]", i), netpolicy.Options{Allow: []netip.Prefix{line}})
-	}
-	for i, line := range c.Deny {
-		l.line(fmt.Sprintf("policy.deny[%d]", i), netpolicy.Options{Deny: []netip.Prefix{line}})
-	}
-	return p
-}
-
-// line judges a list of one line. The words begin with its place in that list,
-// which is not the one in the file.
-func (l *loader) line(path string, o netpolicy.Options) {
-	o.HostAddrs, o.Broadcasts, _ = hostAddrs() // an error comes again where the policy is made
-	if _, err := netpolicy.New(o); err != nil {
-		_, words, found := strings.Cut(err.Error(), "[0] ")
-		if !found {
-			words = err.Error()
-		}
-		l.fault(path, "", "%s", words)
-	}
 }
 
 func (l *loader) issuer(s *settings) issuerSettings {

@@ -174,9 +174,8 @@ func (p *parts) tellCertificate(log *logs, name string, c *certs.Certificate, ch
 	}
 }
 
-// loadNext is load for a configuration that is to take the place of another. The
-// certificates of files that are in use already are those in use.
-func loadNext(file string, _ *config.Config, current *settings) (*config.Config, *settings, []config.Warning, error) {
-	c, warnings, err := config.Load(config.Options{Path: file, Environ: os.Environ()})
+// loadNext is load for a configuration that is to take the place of another.
+func loadNext(file string, inForce *config.Config, current *settings) (*config.Config, *settings, []config.Warning, error) {
+	c, warnings, err := config.Load(config.Options{Path: file, Environ: os.Environ(), InForce: inForce})
 	return settle(c, current, warnings, err)
 }
