@@ -35,6 +35,12 @@ func (a *admission) admitsIP(ip netip.Addr) bool {
 	return false
 }
 
+// guard has a server drop what handler does.
+func (a *admission) guard(server *http.Server) *http.Server {
+	server.Handler = a.handler(server.Handler)
+	return server
+}
+
 // handler drops the requests of a client that may not come any more, on a
 // connection that it has from before.
 func (a *admission) handler(h http.Handler) http.Handler {
