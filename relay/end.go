@@ -20,11 +20,12 @@ const (
 	EndDisconnected            // its TCP or TLS connection is over
 	EndShutdown                // the server stopped
 	EndFault                   // pion's answer to a request made no sense
+	EndDenied                  // its client may not come any more
 )
 
 var endNames = [...]string{
 	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle",
-	EndDisconnected: "disconnected", EndShutdown: "shutdown", EndFault: "fault",
+	EndDisconnected: "disconnected", EndShutdown: "shutdown", EndFault: "fault", EndDenied: "client_denied",
 }
 
 // String is the reason's name in records.

@@ -67,7 +67,7 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	if d := r.Identity.Role.MaxSession; d > 0 {
 		x.limit = int64(max(d.Truncate(time.Second), time.Second))
 	}
-	x.fresh.Set(s.o.NewPeers)
+	x.fresh.Set(s.limits.Load().NewPeers)
 	x.notices.Set(ratelimit.Rate{PerSecond: noticesPerSecond, Burst: noticesAtOnce})
 	x.begin(&x.halves[0], r.Family, r.Port)
 	if r.Dual {
