@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"turnpike/relay/relaytest/wire"
 )
 
 func TestParseUsername(t *testing.T) {
@@ -87,6 +89,13 @@ func TestUsernamesOfApps(t *testing.T) {
 
 func FuzzParseUsername(f *testing.F) {
 	for _, s := range []string{"", ":", "1443779631", "1443779631:@alice:example.org", "alice:1443779631", "1:~k.r.c:u", "1:~k.r.c.d:u", "1:~", "~a:1", "01:a", "9999999999999:a", "1:\xff", "1:\u202e"} {
+		f.Add(s)
+	}
+	real, err := wire.Usernames()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range real {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -191,8 +191,8 @@ func (x *session) refuse(r *gate.Request, code int) []part {
 }
 
 // outcome turns the engine's results on a live session into an error code; 0 is
-// success of all. What pion did of a request that fails is nothing: it decides on
-// no datagram, and what it has lapses by itself.
+// success of all. Where pion has agreed to one part and not to another nothing is
+// granted: what it keeps of that lets no datagram pass, and lapses by itself.
 func (x *session) outcome(parts []part) (code int) {
 	for _, p := range parts {
 		c := codeOf(p.result)

@@ -136,3 +136,53 @@ func TestPortsAreNotScanned(t *testing.T) {
 		t.Errorf("a channel: %s", v)
 	}
 }
+
+// A client hears of ICMP errors about peers that it may send to, and at a pace.
+func TestICMPIsJudged(t *testing.T) {
+	x, bound, loose, now := guarded(t, ratelimit.Limits{SessionBits: 8, UserBytesPerDay: 1})
+	host := netip.MustParseAddr("93.184.219.1")
+	x.permit(0, []netip.AddrPort{netip.AddrPortFrom(host, 0)}, nil)
+	x.server.SetPolicy(policyOf(t, netpolicy.Options{
+		Deny:      []netip.Prefix{netip.MustParsePrefix("93.184.217.0/24")},
+		HostAddrs: []netip.Addr{host}, RelayAddrs: []netip.Addr{host}, Own: []netip.AddrPort{netip.AddrPortFrom(host, 3478)},
+	}))
+	stranger := netip.MustParseAddrPort("93.184.218.1:5000")
+	for _, c := range []struct {
+		peer  netip.AddrPort
+		after time.Duration
+		want  dataplane.Notice
+	}{
+		{bound, 0, dataplane.NoticeSent},                               // whatever bytes it has left
+		{netip.AddrPortFrom(bound.Addr(), 9), 0, dataplane.NoticeSent}, // a permission has no port
+		{stranger, 0, dataplane.NoticeNoPermission},
+		{loose, 0, dataplane.NoticePolicy},
+		{netip.AddrPortFrom(host, 3478), 0, dataplane.NoticePolicy},
+		{bound, 300 * time.Second, dataplane.NoticeNoPermission},
+		{bound, 600 * time.Second, dataplane.NoticeNoFlow},
+	} {
+		if got := x.ICMP(c.peer, now.Add(c.after)); got != c.want {
+			t.Errorf("%s after %s: %s, want %s", c.peer, c.after, got, c.want)
+		}
+	}
+}
+
+func TestICMPIsPaced(t *testing.T) {
+	x, bound, _, now := guarded(t, ratelimit.Limits{})
+	x.notices.Set(ratelimit.Rate{PerSecond: noticesPerSecond, Burst: noticesAtOnce})
+	flood := func(now time.Time) (heard int) {
+		for range 1000 {
+			if n := x.ICMP(bound, now); n == dataplane.NoticeSent {
+				heard++
+			} else if n != dataplane.NoticePaced {
+				t.Fatal(n)
+			}
+		}
+		return heard
+	}
+	if a, b := flood(now), flood(now.Add(time.Second)); a != noticesAtOnce || b != noticesPerSecond {
+		t.Errorf("the client hears of %d at once and of %d in the next second", a, b)
+	}
+	if _, v := x.ToClient(bound, 100, now); v != dataplane.Allow {
+		t.Errorf("a datagram: %s", v)
+	}
+}

@@ -63,6 +63,9 @@ func TestPassAllocatesNothing(t *testing.T) {
 			if _, v := x.ToPeer(0, addr, 100, now); v != dataplane.Allow {
 				t.Fatal(v)
 			}
+			if n := x.ICMP(addr, now); n != dataplane.NoticeSent {
+				t.Fatal(n)
+			}
 			if channel, v := x.ToClient(addr, 100, now); v != dataplane.Allow || channel != 0x4000+uint16(i) {
 				t.Fatal(channel, v)
 			}

@@ -35,7 +35,7 @@ func serveFile(c *cobra.Command, file string, sig *signals) error {
 		log.Warn("configuration", "warning", w.String())
 	}
 	if limit, err := fileLimit(); err == nil {
-		warnFiles(log.Logger, s, limit)
+		fitFiles(log.Logger, s, limit)
 	}
 	return run(s, sig, log, func(context.Context, *up) error { return nil })
 }

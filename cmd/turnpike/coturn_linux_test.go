@@ -167,7 +167,12 @@ func relayedModes() (all []*uclient) {
 		&uclient{transport: "udp", mode: "-a 100000"},              // BANDWIDTH and
 		&uclient{transport: "udp", mode: "-o https://example.org"}, // ORIGIN may be ignored, too
 		&uclient{transport: "udp", mode: "-J"},                     // RFC 7635, where a server offers it
-		&uclient{transport: "udp", mode: "-N -s"},                  // without channels -N differs in nothing
+		&uclient{transport: "udp", mode: "-g"},                     // DONT-FRAGMENT, in Allocate and Send
+		&uclient{transport: "udp", mode: "-g -s"},
+		&uclient{transport: "udp", mode: "-g -s " + peer6},
+		&uclient{transport: "tcp", mode: "-g -s"},
+		&uclient{transport: "udp", mode: "-g -s -y"},
+		&uclient{transport: "udp", mode: "-N -s"}, // without channels -N differs in nothing
 		&uclient{transport: "udp", mode: "-m 8 -n 40 -z 50", streams: 8, count: 40},
 		&uclient{transport: "tcp", mode: "-m 8 -n 40 -z 100", streams: 8, count: 40},
 		&uclient{transport: "udp", mode: "-m 8 -n 40 -z 50 -s -y", streams: 8, count: 40},

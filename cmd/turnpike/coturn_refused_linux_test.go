@@ -116,17 +116,23 @@ func checkRefusals(t *testing.T, got map[string]float64) {
 		}
 	}
 	for series, least := range map[string]float64{
-		`turnpike_stun_responses_total{code="400",method="channel_bind"}`:          2,
-		`turnpike_auth_total{result="wrong_signature"}`:                            10, // failures_burst
-		`turnpike_auth_total{result="bad_username"}`:                               10,
-		`turnpike_dropped_packets_total{reason="failures_spent",stage="control"}`:  2,
-		`turnpike_dropped_packets_total{reason="no_permission",stage="data"}`:      2 * uclientMessages,
-		`turnpike_dropped_packets_total{reason="not_stun",stage="control"}`:        1, // DTLS
-		`turnpike_dropped_packets_total{reason="bad_fingerprint",stage="control"}`: 1, // -R
+		`turnpike_stun_responses_total{code="400",method="channel_bind"}`:         2,
+		`turnpike_auth_total{result="wrong_signature"}`:                           10, // failures_burst
+		`turnpike_auth_total{result="bad_username"}`:                              10,
+		`turnpike_dropped_packets_total{reason="failures_spent",stage="control"}`: 2,
+		`turnpike_dropped_packets_total{reason="no_permission",stage="data"}`:     2 * uclientMessages,
+		`turnpike_dropped_packets_total{reason="not_stun",stage="control"}`:       1, // DTLS
 	} {
 		if got[series] < least {
 			t.Errorf("%s is %v, want %v or more", series, got[series], least)
 		}
+	}
+	broken := got[`turnpike_stream_closed_total{reason="malformed"}`] // what -R sends
+	for _, reason := range []string{"bad_length", "bad_attributes", "bad_fingerprint"} {
+		broken += got[fmt.Sprintf(`turnpike_dropped_packets_total{reason=%q,stage="control"}`, reason)]
+	}
+	if broken == 0 {
+		t.Error("no message with random bytes was counted")
 	}
 	if n := sumOf(got, "turnpike_engine_faults_total{"); n != 0 {
 		t.Errorf("%v faults of the engine", n)

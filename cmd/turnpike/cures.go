@@ -46,11 +46,17 @@ func (s *settings) descriptors() (most uint64) {
 	return most + spareFiles
 }
 
-// warnFiles warns of a limit of descriptors that a busy server meets before
-// those of its configuration. The runtime has raised it to the hard limit.
-func warnFiles(log *slog.Logger, s *settings, limit uint64) {
-	if most := s.descriptors(); limit < most {
-		log.Warn("few file descriptors: beyond them connections and allocations are refused", "limit", limit, "configured_for", most,
-			"hint", "raise the hard limit (LimitNOFILE=, ulimit -Hn), or lower streams.max_connections or the relay ports")
+// fitFiles has connections take no more than half of the descriptors, and warns
+// of a limit that a busy server meets before those of its configuration. Anybody
+// can connect: allocations, health and the server's own beat need some as well.
+// The runtime has raised the limit to the hard one.
+func fitFiles(log *slog.Logger, s *settings, limit uint64) {
+	most := s.descriptors()
+	if limit >= most {
+		return
 	}
+	s.Streams.MaxConns = int(min(uint64(s.Streams.MaxConns), max(limit/2, 1)))
+	log.Warn("few file descriptors: beyond them connections and allocations are refused", "limit", limit, "configured_for", most,
+		"connections", s.Streams.MaxConns,
+		"hint", "raise the hard limit (LimitNOFILE=, ulimit -Hn), or lower streams.max_connections or the relay ports")
 }

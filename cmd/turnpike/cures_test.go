@@ -48,10 +48,21 @@ func TestFewDescriptorsAreWarnedOf(t *testing.T) {
 		s.Listen = []relay.Listener{c.listener}
 		for limit, warned := range map[uint64]bool{c.most: false, c.most - 1: true} {
 			var b bytes.Buffer
-			warnFiles(slog.New(slog.NewTextHandler(&b, nil)), s, limit)
+			s.Streams.MaxConns = 1000
+			fitFiles(slog.New(slog.NewTextHandler(&b, nil)), s, limit)
 			if got := strings.Contains(b.String(), fmt.Sprintf("limit=%d configured_for=%d", limit, c.most)); got != warned {
 				t.Errorf("%+v with %d descriptors: %q", c.listener, limit, b.String())
 			}
+		}
+	}
+	for _, c := range []struct {
+		limit uint64
+		conns int
+	}{{3000, 1000}, {2000, 1000}, {1998, 999}, {600, 300}, {1, 1}} {
+		s.Streams.MaxConns = 1000
+		fitFiles(slog.New(slog.DiscardHandler), s, c.limit)
+		if s.Streams.MaxConns != c.conns {
+			t.Errorf("%d connections with %d descriptors, want %d", s.Streams.MaxConns, c.limit, c.conns)
 		}
 	}
 	if limit, err := fileLimit(); err != nil || limit < 100 {

@@ -234,7 +234,7 @@ func buildContext(t *testing.T, to string) {
 		switch {
 		case err != nil:
 			return err
-		case path == ".git":
+		case path == ".git" && e.IsDir(): // in a worktree it is a file, and SkipDir would skip its folder
 			return fs.SkipDir // as ignored as anything, and large
 		case e.IsDir() || ignored(path):
 			return nil

@@ -19,7 +19,7 @@ func (l *loader) relays() (all []relayAddr) {
 		if c.Bind.IsAuto() {
 			bind, err := defaultRoute()
 			if err != nil {
-				l.fault(path+".bind", "name the IPv4 address of this host that peers reach",
+				l.fault(path+".bind", "name the address of this host that peers reach, an IPv6 one in quotes",
 					"auto is the address of the default IPv4 route, and there is none (%v)", err)
 				continue
 			}

@@ -39,7 +39,7 @@ relay:
   min_port: 50001
   max_port: 50002
 data_plane: std
-mmsg: {workers: 3, coalesce: 400us, gso: off, gro: off, listener_buffer: 70001, relay_buffer: 70002}
+mmsg: {workers: 3, coalesce: 400us, gso: off, gro: off, icmp: off, listener_buffer: 70001, relay_buffer: 70002}
 tls: {certificate_file: relay.pem, key_file: relay.key, min_version: "1.3"}
 streams:
   max_connections: 5004
@@ -136,7 +136,7 @@ func unusualWant(t *testing.T) *settings {
 		STUN:   []string{"stun.example.org:3478"},
 		Streams: stream.Options{MaxConns: 5004, MaxConnsPerIP: 5002, MaxHandshakes: 5003, Handshake: 11 * time.Second,
 			FirstFrame: 12 * time.Second, FrameTime: 13 * time.Second, Authenticate: 14 * time.Second, Idle: 15 * time.Second, Write: 16 * time.Second},
-		Plane: planeSettings{Kind: "std", Workers: 3, Coalesce: 400 * time.Microsecond, NoGSO: true, NoGRO: true,
+		Plane: planeSettings{Kind: "std", Workers: 3, Coalesce: 400 * time.Microsecond, NoGSO: true, NoGRO: true, NoICMP: true,
 			ListenerBuffer: 70001, RelayBuffer: 70002},
 		MinTLS:   tls.VersionTLS13,
 		NonceKey: []byte(nonce), Algorithms: []auth.Algorithm{auth.SHA256, auth.MD5},

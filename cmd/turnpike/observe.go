@@ -42,6 +42,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 		RelayPackets:       map[[2]string]uint64{},
 		HandedOver:         st.Plane.HandedOver.Packets(),
 		Dropped:            map[[2]string]uint64{},
+		ICMPErrors:         map[string]uint64{},
 		Responses:          map[[2]string]uint64{},
 		PeerDenied:         map[string]uint64{},
 		Auth:               map[string]uint64{},
@@ -70,6 +71,9 @@ func (p *parts) snapshot() metrics.Snapshot {
 	snapshotStreams(&m, st.Streams)
 	for v := dataplane.Allow + 1; int(v) < dataplane.NumVerdicts; v++ {
 		m.Dropped[[2]string{"data", v.String()}] = st.Plane.Dropped(v)
+	}
+	for n := range dataplane.NumNotices {
+		m.ICMPErrors[dataplane.Notice(n).String()] = st.Plane.Notices(dataplane.Notice(n))
 	}
 	for reason, n := range st.Dropped {
 		m.Dropped[[2]string{"control", reason}] = n

@@ -22,6 +22,7 @@ func (l *loader) plane() planeSettings {
 	}
 	return planeSettings{
 		Kind: c.DataPlane, Workers: c.MMSG.Workers, Coalesce: c.MMSG.Coalesce, NoGSO: c.MMSG.GSO == "off", NoGRO: c.MMSG.GRO == "off",
+		NoICMP:         c.MMSG.ICMP == "off",
 		ListenerBuffer: c.MMSG.ListenerBuffer, RelayBuffer: c.MMSG.RelayBuffer,
 	}
 }

@@ -13,7 +13,7 @@ const haveMMSG = true
 
 func newMMSG(s planeSettings) (dataplane.Plane, error) {
 	o := mmsg.Options{
-		Workers: s.Workers, Coalesce: s.Coalesce, NoGSO: s.NoGSO, NoGRO: s.NoGRO,
+		Workers: s.Workers, Coalesce: s.Coalesce, NoGSO: s.NoGSO, NoGRO: s.NoGRO, NoICMP: s.NoICMP,
 		SocketBuffer: s.ListenerBuffer, RelayBuffer: s.RelayBuffer,
 	}
 	if o.Workers == 0 {

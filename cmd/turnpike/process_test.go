@@ -50,19 +50,20 @@ type listeners struct {
 // record is what the server logs at the end of a session. Bytes are payload,
 // without STUN and ChannelData framing.
 type record struct {
-	Message         string         `json:"msg"`
-	Session         any            `json:"session"`
-	User            string         `json:"user"`
-	Transport       string         `json:"transport"`
-	Client          netip.AddrPort `json:"client"`
-	Relayed         netip.AddrPort `json:"relayed"`
-	Reason          string         `json:"reason"`
-	DurationMS      int64          `json:"duration_ms"`
-	ToPeerBytes     int64          `json:"to_peer_bytes"`
-	ToPeerPackets   int64          `json:"to_peer_packets"`
-	ToClientBytes   int64          `json:"to_client_bytes"`
-	ToClientPackets int64          `json:"to_client_packets"`
-	DroppedPackets  int64          `json:"dropped_packets"`
+	Message           string         `json:"msg"`
+	Session           any            `json:"session"`
+	User              string         `json:"user"`
+	Transport         string         `json:"transport"`
+	Client            netip.AddrPort `json:"client"`
+	Relayed           netip.AddrPort `json:"relayed"`
+	RelayedAdditional netip.AddrPort `json:"relayed_additional"`
+	Reason            string         `json:"reason"`
+	DurationMS        int64          `json:"duration_ms"`
+	ToPeerBytes       int64          `json:"to_peer_bytes"`
+	ToPeerPackets     int64          `json:"to_peer_packets"`
+	ToClientBytes     int64          `json:"to_client_bytes"`
+	ToClientPackets   int64          `json:"to_client_packets"`
+	DroppedPackets    int64          `json:"dropped_packets"`
 }
 
 // credential is the issuer's answer. Configuration is that answer untouched,

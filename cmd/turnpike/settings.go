@@ -69,6 +69,7 @@ type planeSettings struct {
 	Workers        int
 	Coalesce       time.Duration
 	NoGSO, NoGRO   bool
+	NoICMP         bool
 	ListenerBuffer int
 	RelayBuffer    int
 }

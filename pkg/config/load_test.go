@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 		STUNServers: []string{},
 		Relay:       Relay{Addresses: []RelayAddress{{}}, DefaultFamily: "ipv4", MinPort: 49152, MaxPort: 65535},
 		DataPlane:   "auto",
-		MMSG:        MMSG{GSO: "auto", GRO: "auto", ListenerBuffer: 4 << 20, RelayBuffer: 512 << 10},
+		MMSG:        MMSG{GSO: "auto", GRO: "auto", ICMP: "auto", ListenerBuffer: 4 << 20, RelayBuffer: 512 << 10},
 		TLS:         TLS{MinVersion: "1.2"},
 		Streams: Streams{MaxConnections: 10000, MaxConnectionsPerIP: 256, MaxHandshakes: 64,
 			HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 10 * time.Second, MessageTimeout: 10 * time.Second,

@@ -112,6 +112,9 @@ type MMSG struct {
 	// Whether runs of datagrams are received as one (UDP_GRO), where the kernel
 	// can.
 	GRO string `yaml:"gro" default:"auto" enum:"auto,off" unit:"auto or off" apply:"restart"`
+	// Whether clients are told of ICMP errors about what they sent, where the
+	// kernel tells the server.
+	ICMP string `yaml:"icmp" default:"auto" enum:"auto,off" unit:"auto or off" apply:"restart"`
 	// The receive and the send buffer to ask for, for each thread's socket of a
 	// listener. The kernel may grant less.
 	ListenerBuffer int `yaml:"listener_buffer" default:"4194304" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`

@@ -54,6 +54,7 @@ func full() Snapshot {
 		Draining:            31,
 		StreamAcceptErrors:  32,
 		LogLinesLost:        33,
+		ICMPErrors:          map[string]uint64{"sent": 37},
 		EngineFaults:        map[string]uint64{"expired": 21},
 	}
 }
@@ -142,6 +143,7 @@ func TestExposition(t *testing.T) {
 		"turnpike_listener_buffer_bytes{buffer=receive}":                   34,
 		"turnpike_listener_buffer_bytes{buffer=send}":                      35,
 		"turnpike_listener_overflowed_packets_total{}":                     36,
+		"turnpike_icmp_errors_total{result=sent}":                          37,
 	}
 	got := ours(families)
 	for series, n := range want {

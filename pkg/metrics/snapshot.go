@@ -20,6 +20,8 @@ type Snapshot struct {
 	// Dropped counts datagrams that went nowhere, by {stage, reason}; stage is
 	// control (before an answer) or data (relayed traffic).
 	Dropped map[[2]string]uint64
+	// ICMPErrors counts ICMP errors about relayed datagrams, by what became of them.
+	ICMPErrors map[string]uint64
 
 	// DataPlane is the name of the data plane, PlaneFeatures what it asked the
 	// kernel for: 1 in use, 0 not.

@@ -63,6 +63,9 @@ var table = []family{
 	{"turnpike_dropped_packets_total", "Datagrams that went nowhere, by stage and reason.",
 		counter, []label{stage, reason}, func(s Snapshot) []sample { return byPair(s.Dropped) }},
 
+	{"turnpike_icmp_errors_total", "ICMP errors about relayed datagrams, by result: sent to the client, or what stood in the way.",
+		counter, []label{result}, func(s Snapshot) []sample { return byLabel(s.ICMPErrors) }},
+
 	{"turnpike_data_plane_info", "Always 1; the label is the data plane that moves the datagrams.",
 		gauge, []label{planeName}, func(s Snapshot) []sample { return byLabel(map[string]int{s.DataPlane: 1}) }},
 	{"turnpike_data_plane_feature", "What the data plane asked the kernel for: 1 in use, 0 not.",

@@ -34,6 +34,12 @@
 // everything else is counted once under the [Verdict] that stopped it. A
 // datagram is never cut: too large for its way means dropped and counted.
 //
+// # Errors of the network
+//
+// Where a plane is told of ICMP errors it asks the Pass of the flow whether the
+// client may hear of them (RFC 8656 §11.5). They are no datagrams: each is counted
+// as the [Notice] it became, and in no Tally.
+//
 // # Planes
 //
 // Package mmsg is for Linux, and what is used there; package std works

@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"net/netip"
 	"testing"
+
+	"turnpike/relay/relaytest/wire"
 )
 
 // stun builds an indication of a type with attributes; the address attribute
@@ -149,11 +151,23 @@ func TestPutDataRoundTrip(t *testing.T) {
 	}
 }
 
+// addWire adds the messages of the table of the wire, and of real clients.
+func addWire(f *testing.F) {
+	seeds, err := wire.Seeds()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range seeds {
+		f.Add(b)
+	}
+}
+
 func FuzzParseSend(f *testing.F) {
 	f.Add(stun(typeSend, peerAttr(peer4), attr(attrData, []byte("hello"))))
 	f.Add(stun(typeSend, peerAttr(peer6), attr(attrData, nil)))
 	f.Add(stun(typeSend, attr(attrDontFragment, nil), peerAttr(peer6), attr(attrData, []byte("whole"))))
 	f.Add(withFingerprint(stun(typeSend, peerAttr(peer4), attr(attrData, []byte("hello")))))
+	addWire(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = b[:len(b):len(b)]
 		d, ok := ParseSend(b)
@@ -172,6 +186,7 @@ func FuzzParseSend(f *testing.F) {
 func FuzzParseChannelData(f *testing.F) {
 	f.Add([]byte{0x40, 0x00, 0x00, 0x01, 0xaa})
 	f.Add([]byte{0x40, 0x00, 0xff, 0xfc, 0, 0, 0, 0, 0})
+	addWire(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		number, payload, ok := ParseChannelData(b)
 		if ok && (number < MinChannel || number > MaxOldChannel || len(payload)+channelHeader > len(b) ||

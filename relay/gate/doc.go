@@ -70,7 +70,8 @@
 // (RFC 8656 §7.1, ADDITIONAL-ADDRESS-FAMILY), which one Allocate asks for. Its peers
 // are of both, and a Refresh may name one. Which addresses are to be had is known
 // to the relay, which serves what there is: Answer tells of the other in
-// ADDRESS-ERROR-CODE.
+// ADDRESS-ERROR-CODE. A request may have the attribute by its number in the drafts,
+// which is the only one that coturn's clients know.
 //
 // # Not here
 //

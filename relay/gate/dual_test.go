@@ -13,7 +13,7 @@ var relayedV6 = netip.MustParseAddrPort("[2001:db8::9]:50001")
 
 // RFC 8656 §7.1, §7.2: what ADDITIONAL-ADDRESS-FAMILY may say and stand beside.
 func TestAdditionalFamily(t *testing.T) {
-	const additional, family, evenPort, token = 0x8000, 0x17, 0x18, 0x22
+	const additional, draft, family, evenPort, token = 0x8000, 0x8032, 0x17, 0x18, 0x22
 	both := allocateMsg().u32(additional, 2<<24)
 	for _, c := range []struct {
 		name string
@@ -26,6 +26,9 @@ func TestAdditionalFamily(t *testing.T) {
 		{"reserved bits are ignored", allocateMsg().u32(additional, 2<<24|77), 0, Request{Family: IPv4, Dual: true}},
 		{"the first counts", allocateMsg().u32(additional, 2<<24).u32(additional, 1<<24), 0, Request{Family: IPv4, Dual: true}},
 		{"beside an even port", allocateMsg().u32(additional, 2<<24).attr(evenPort, []byte{0}), 0, Request{Family: IPv4, Dual: true, Port: Port{Even: true}}},
+		{"by coturn's number", allocateMsg().u32(draft, 2<<24), 0, Request{Family: IPv4, Dual: true}},
+		{"something else by that number", allocateMsg().u32(draft, 1<<24).attr(draft, nil).attr(draft, long(8)), 0, Request{Family: IPv6}},
+		{"coturn's beside REQUESTED-ADDRESS-FAMILY", allocateMsg().u32(draft, 2<<24).u32(family, 1<<24), 400, Request{}},
 		{"IPv4", allocateMsg().u32(additional, 1<<24), 400, Request{}},
 		{"family 0", allocateMsg().u32(additional, 0), 400, Request{}},
 		{"family 3", allocateMsg().u32(additional, 3<<24), 400, Request{}},

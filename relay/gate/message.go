@@ -55,6 +55,10 @@ const attrBandwidth stun.AttrType = 0x0010
 const (
 	attrAdditionalFamily stun.AttrType = 0x8000
 	attrAddressErrorCode stun.AttrType = 0x8001
+
+	// draftAdditionalFamily is the number of the drafts. coturn's clients have no
+	// other, and IANA has given it to nobody.
+	draftAdditionalFamily stun.AttrType = 0x8032
 )
 
 // message is a request whose shape is sound. Its slices point into the packet;
@@ -240,6 +244,10 @@ func (m *message) note(typ stun.AttrType, value []byte) Reason {
 		keep(&m.family, value)
 	case attrAdditionalFamily:
 		keep(&m.additional, value)
+	case draftAdditionalFamily:
+		if len(value) == 4 && Family(value[0]) == IPv6 { // else it may be anything
+			keep(&m.additional, value)
+		}
 	case stun.AttrChannelNumber:
 		keep(&m.channelNumber, value)
 	case stun.AttrEvenPort:

@@ -58,7 +58,7 @@ func (r *reply) uint32(typ stun.AttrType, v uint32) {
 	binary.BigEndian.PutUint32(r.add(typ, 4), v)
 }
 
-// unknown names the attributes of a 420 (RFC 8489 §14.10).
+// unknown names the attributes of a 420 (RFC 8489 §14.13).
 func (r *reply) unknown(types []uint16) {
 	v := r.add(stun.AttrUnknownAttributes, 2*len(types))
 	for i, t := range types {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"turnpike/relay/dataplane"
+	table "turnpike/relay/relaytest/wire"
 )
 
 func TestMeasure(t *testing.T) {
@@ -177,6 +178,13 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(stun(4204), 0x16), []byte{200})
 	f.Add(append([]byte{0x7F, 0xFF, 0, 1, 0, 0, 0, 0}, bytes.Repeat(channelData(0), 200)...), []byte{})
 	f.Add(append(bytes.Repeat(channelData(3), 600), stun(4208)...), []byte{})
+	seeds, err := table.Seeds()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, b := range seeds {
+		f.Add(append(b, stun(4)...), []byte{byte(i)})
+	}
 	f.Fuzz(func(t *testing.T, data, sizes []byte) {
 		if len(data) > 64<<10 {
 			return

@@ -55,6 +55,24 @@
 // closed, for relays). Sends never wait: EAGAIN drops what is left for that
 // socket in the batch.
 //
+// # Fragments, and what ICMP tells
+//
+// IPv4 sockets set DF on what fits and send the rest in fragments, by a second
+// call without it. A datagram that is to stay whole (RFC 8656 §11.3) does without
+// the second call, and over IPv6 says so itself. That second call changes the
+// socket for a moment, and nobody else sends through it then: a relay socket
+// sends what one client sent, which one worker, or one connection's goroutine,
+// has in hand.
+//
+// Relay sockets have the kernel tell of ICMP errors (IP_RECVERR), in a queue of
+// the socket's that a worker reads when epoll says so, as many in a turn as
+// datagrams. The kernel checks addresses and ports, no more: whoever knows them
+// can forge an error. So the Pass paces what clients hear, and where a socket has
+// more than 64 within a second the kernel is told to keep them to itself until the
+// second is over: they would fill its receive buffer and, one by one, make
+// calls fail. A call that fails is made again, a few times, since the error that
+// it returns may be that of a datagram before.
+//
 // # What was tried
 //
 // The figures are in docs/performance.md. Level-triggered epoll costs a second

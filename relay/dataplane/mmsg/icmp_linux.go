@@ -55,23 +55,25 @@ func (w *worker) serveErrors(s *socket) {
 	}
 	n, _ := w.errors.RecvErrors(s.fd, errorBatch)
 	w.serving += n
-	w.listenLess(s, n)
+	told := 0
 	for i := range n {
-		// What is not of ICMP is our own: a datagram went in fragments.
+		// What is not of ICMP is our own: a datagram was too large to go whole.
 		if e, ok := w.errors.Error(i); ok {
+			told++
 			w.counted.Notice(w.notice(s, dataplane.ICMP{Peer: w.errors.Addr(i), Type: e.Type, Code: e.Code, MTU: e.Info}))
 		}
 	}
+	w.listenLess(s, told)
 }
 
 // listenLess stops the kernel from telling of a relay socket's errors where they
 // are a flood: they fill its receive buffer and stand in the way of its
-// datagrams. s is entered.
-func (w *worker) listenLess(s *socket, n int) {
+// datagrams.
+func (w *worker) listenLess(s *socket, told int) {
 	if w.now.Sub(s.errorsSince) >= errorWindow {
 		s.errorsSince, s.errors = w.now, 0
 	}
-	if s.errors += n; s.errors <= maxErrors || s.deaf {
+	if s.errors += told; s.errors <= maxErrors || s.deaf || w.enter(s) == nil {
 		return
 	}
 	s.deaf = udpio.DisableErrors(s.fd, s.relay.Bind.Addr().Is6()) == nil
@@ -83,13 +85,13 @@ func (w *worker) listenLess(s *socket, n int) {
 
 // listenAgain has the kernel tell of errors again, where a flood was.
 func (w *worker) listenAgain() {
-	for len(w.deaf) > 0 && w.now.Sub(w.deaf[0].errorsSince) >= errorWindow {
-		s := w.deaf[0]
-		w.deaf = slices.Delete(w.deaf, 0, 1)
-		if w.enter(s) != nil {
+	n := 0
+	for ; n < min(len(w.deaf), maxEvents) && w.now.Sub(w.deaf[n].errorsSince) >= errorWindow; n++ {
+		if s := w.deaf[n]; w.enter(s) != nil {
 			s.deaf = udpio.EnableErrors(s.fd, s.relay.Bind.Addr().Is6()) != nil
 		}
 	}
+	w.deaf = slices.Delete(w.deaf, 0, n)
 }
 
 // notice tells the client of a relay socket's flow of an error, if it may hear

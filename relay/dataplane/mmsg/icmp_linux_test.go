@@ -132,60 +132,6 @@ func TestErrorsNotTold(t *testing.T) {
 	}
 }
 
-// forger makes up ICMP errors.
-type forger struct {
-	t  testing.TB
-	fd int
-	to unix.Sockaddr
-	ip netip.Addr
-}
-
-func newForger(t testing.TB, ip netip.Addr) *forger {
-	family, proto := unix.AF_INET6, unix.IPPROTO_ICMPV6
-	var to unix.Sockaddr = &unix.SockaddrInet6{Addr: ip.As16()}
-	if ip.Is4() {
-		family, proto, to = unix.AF_INET, unix.IPPROTO_ICMP, &unix.SockaddrInet4{Addr: ip.As4()}
-	}
-	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, proto)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	return &forger{t, fd, to, ip}
-}
-
-// send sends an error about a datagram that a relay would have sent to a peer.
-func (f *forger) send(kind, code uint8, mtu uint32, relay, peer netip.AddrPort) {
-	b := []byte{kind, code, 0, 0}
-	b = binary.BigEndian.AppendUint32(b, mtu)
-	if f.ip.Is4() {
-		b = append(b, 0x45, 0, 0, 100, 0, 0, 0x40, 0, 64, unix.IPPROTO_UDP, 0, 0)
-	} else {
-		b = append(b, 0x60, 0, 0, 0, 0, 100, unix.IPPROTO_UDP, 64)
-	}
-	b = append(append(b, relay.Addr().AsSlice()...), peer.Addr().AsSlice()...)
-	b = binary.BigEndian.AppendUint16(b, relay.Port())
-	b = binary.BigEndian.AppendUint16(b, peer.Port())
-	b = append(b, 0, 80, 0, 0)
-	if f.ip.Is4() { // the kernel adds that of ICMPv6
-		binary.BigEndian.PutUint16(b[2:], checksum(b))
-	}
-	if err := unix.Sendto(f.fd, b, 0, f.to); err != nil {
-		f.t.Error(err)
-	}
-}
-
-func checksum(b []byte) uint16 {
-	sum := uint32(0)
-	for i := 0; i < len(b); i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(b[i:]))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
-}
-
 // Clients hear of the types that RFC 8656 §11.5 names and of no other, with the
 // MTU where the datagram was too large (§18.13).
 func TestErrorTypes(t *testing.T) {
@@ -225,8 +171,10 @@ func TestFragmentsAfterICMP(t *testing.T) {
 	if !relaytest.InNamespace(t, relaytest.Namespace{}) {
 		return
 	}
+	const datagrams = 40
 	for ip, kind := range map[string][2]uint8{"127.0.0.1": {3, 4}, "::1": {2, 0}} {
 		for _, o := range []Options{{}, {NoGSO: true}} {
+			o.Now = func() time.Time { return time.Unix(0, 0) }
 			l := newLine(t, netip.MustParseAddr(ip), o)
 			wire := newTap(t)
 			newForger(t, l.peer.at.Addr()).send(kind[0], kind[1], 1300, l.relay.Bind, l.peer.at)
@@ -234,7 +182,7 @@ func TestFragmentsAfterICMP(t *testing.T) {
 				t.Errorf("%s: the client hears %+v", ip, got)
 			}
 			wait, goOn := l.pass.holdUp()
-			for i := range 21 {
+			for i := range 2*datagrams - 1 {
 				l.client.send(l.listener, [][]byte{sendWith(l.peer.at, bytes.Repeat([]byte{byte(i)}, 1400), i%2 == 1)}, false)
 				if i == 0 {
 					wait() // and the others find the worker busy
@@ -242,14 +190,17 @@ func TestFragmentsAfterICMP(t *testing.T) {
 			}
 			goOn()
 			l.settle()
-			for i := range 11 {
+			for i := range datagrams {
 				if b := l.peer.next(); len(b) != 1400 || b[0] != byte(2*i) {
 					t.Fatalf("%s: datagram %d has %d bytes and begins with %d", ip, i, len(b), b[0])
 				}
 			}
 			dropped := l.plane.Counters().Dropped(dataplane.Oversize)
-			if got := wire.seen(l.relay.Bind.Port()); got.whole != 0 || got.fragments != 22 || got.largest > 1300 || dropped != 10 {
+			if got := wire.seen(l.relay.Bind.Port()); got.whole != 0 || got.fragments != 2*datagrams || got.largest > 1300 || dropped != datagrams-1 {
 				t.Errorf("%s: %+v left, %d dropped", ip, got, dropped)
+			}
+			if n := l.notices(dataplane.NoticeFlood); n != 0 {
+				t.Errorf("%s: what did not fit was taken for %d floods", ip, n)
 			}
 			l.plane.Close()
 		}
@@ -393,15 +344,6 @@ func TestFloodOfErrors(t *testing.T) {
 		t.Errorf("%d dropped, %d errors judged", d, judged)
 	}
 	t.Logf("%d errors were forged beside %d datagrams, %d of them judged", forged, datagrams, judged)
-}
-
-// unreachable forges an error about a datagram to a peer without a permission.
-func (f *forger) unreachable(relay netip.AddrPort) {
-	if f.ip.Is4() {
-		f.send(3, 1, 0, relay, netip.MustParseAddrPort("192.0.2.1:9"))
-	} else {
-		f.send(1, 3, 0, relay, netip.MustParseAddrPort("[2001:db8::1]:9"))
-	}
 }
 
 // A call that returns the error of a datagram before is made again.

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"turnpike/relay/dataplane"
 	"turnpike/relay/relaytest"
@@ -38,85 +35,6 @@ func (l *line) settle() {
 }
 
 func (l *line) t() testing.TB { return l.client.t }
-
-// tap sees the packets on lo as they are, fragments one by one.
-type tap struct {
-	t  testing.TB
-	fd int
-}
-
-func newTap(t testing.TB) *tap {
-	const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // in network order
-	lo, err := net.InterfaceByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: lo.Index}); err != nil {
-		t.Fatal(err)
-	}
-	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, 4<<20)
-	return &tap{t, fd}
-}
-
-// seen are the packets from a port since the last call.
-type seen struct {
-	whole     int
-	df        int // of them, with DF
-	fragments int
-	largest   int
-}
-
-func (x *tap) seen(port uint16) (s seen) {
-	buf, of := make([]byte, 65536), map[uint32]bool{}
-	for {
-		n, from, err := unix.Recvfrom(x.fd, buf, 0)
-		if err != nil {
-			return s
-		}
-		if from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING {
-			continue // it is seen again as it comes
-		}
-		s.add(buf[:n], port, of)
-	}
-}
-
-// add counts an IP packet. of are the identifications of datagrams from the port:
-// only their first fragments tell it.
-func (s *seen) add(b []byte, port uint16, of map[uint32]bool) {
-	var udp []byte
-	var offset, id uint32
-	df, fragment := false, false
-	switch {
-	case b[0]>>4 == 4:
-		flags := binary.BigEndian.Uint16(b[6:])
-		df, fragment, offset = flags&0x4000 != 0, flags&0x3fff != 0, uint32(flags&0x1fff)
-		id, udp = uint32(binary.BigEndian.Uint16(b[4:])), b[20:]
-	case b[6] == unix.IPPROTO_FRAGMENT:
-		fragment, offset = true, uint32(binary.BigEndian.Uint16(b[42:])&^7)
-		id, udp = binary.BigEndian.Uint32(b[44:]), b[48:]
-	default:
-		udp = b[40:]
-	}
-	if offset == 0 && (len(udp) < 8 || binary.BigEndian.Uint16(udp) != port) || offset > 0 && !of[id] {
-		return
-	}
-	s.largest = max(s.largest, len(b))
-	switch {
-	case fragment:
-		of[id] = true
-		s.fragments++
-	case df:
-		s.df++
-		fallthrough
-	default:
-		s.whole++
-	}
-}
 
 // What asks not to be fragmented leaves whole, with DF, or not at all, and is
 // counted then; what does not ask leaves in fragments (RFC 8656 §11.3).

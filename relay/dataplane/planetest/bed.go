@@ -192,13 +192,6 @@ func sendIndication(peer netip.AddrPort, b []byte) []byte {
 	return indication(0x0016, peer, b)
 }
 
-// dontFragment adds DONT-FRAGMENT (RFC 8656 §18.9) to an indication.
-func dontFragment(m []byte) []byte {
-	m = append(m, 0x00, 0x1a, 0, 0)
-	binary.BigEndian.PutUint16(m[2:], uint16(len(m)-20))
-	return m
-}
-
 func indication(kind uint16, peer netip.AddrPort, b []byte) []byte {
 	m := binary.BigEndian.AppendUint16(nil, kind)
 	m = append(m, 0, 0, 0x21, 0x12, 0xa4, 0x42)

@@ -30,6 +30,9 @@ func (b *bench) underAttack(ctx context.Context, load *exec.Cmd, l load, s serve
 	awaitSessions(p, l.clients, done)
 	did, more, fault := b.floodUntil(ctx, s.flood, done)
 	wg.Wait()
+	if did != nil {
+		did.Overflowed = overflowed(udpTable(p), plainPort)
+	}
 	if err == nil {
 		err = fault
 	}
@@ -40,8 +43,7 @@ func (b *bench) underAttack(ctx context.Context, load *exec.Cmd, l load, s serve
 // load has ended.
 func awaitSessions(p *process, clients int, done <-chan struct{}) {
 	for {
-		table, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/udp", p.pid()))
-		if strings.Count(string(table), "\n") > clients {
+		if strings.Count(udpTable(p), "\n") > clients {
 			return
 		}
 		select {
@@ -50,6 +52,12 @@ func awaitSessions(p *process, clients int, done <-chan struct{}) {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// udpTable lists the UDP sockets of the server's namespace; none if it is gone.
+func udpTable(p *process) string {
+	table, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/udp", p.pid()))
+	return string(table)
 }
 
 // floodUntil plays a flood until done, in a process of its own.

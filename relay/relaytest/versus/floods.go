@@ -74,19 +74,22 @@ type flooded struct {
 	SentBytes  int     `json:"sent_bytes"`
 	Replies    int     `json:"replies"` // datagrams to the flood's addresses, or connections that the server closed
 	ReplyBytes int     `json:"reply_bytes"`
+	Overflowed int     `json:"overflowed"` // what the listener's socket had no room for, of anybody
 }
 
 var attacked = &part{"Relay under attack",
 	"100 sessions relay 5,000 packets a second in all, while strangers flood the server, which has the limits that it comes with. " +
 		"Latency is one way, by one clock, and has the load source's own turn in it, which shares its processor with the flood: " +
 		"\"flood at a closed port\" is what that alone makes. out/in is the payload that the flood's addresses were answered per byte " +
-		"that they sent; growth is RSS at the end less that when the sessions were there.",
-	[]*metric{lost, latency50, latency99, cpuShare, floodedRate, replyRate, backscatter, growth}}
+		"that they sent; overflowed is what the listener's socket had no room for, whosever it was; growth is RSS at the end less that " +
+		"when the sessions were there.",
+	[]*metric{lost, latency50, latency99, cpuShare, floodedRate, replyRate, backscatter, overflow, growth}}
 
 var (
 	floodedRate = &metric{"flood/s", func(r *report) float64 { return r.Flood.each(r.Flood.sent()) }, digits, false}
 	replyRate   = &metric{"replies/s", func(r *report) float64 { return r.Flood.each(r.Flood.replies()) }, digits, false}
 	backscatter = &metric{"out/in", func(r *report) float64 { return r.Flood.ratio() }, digits, false}
+	overflow    = &metric{"overflowed", func(r *report) float64 { return float64(r.Flood.overflowed()) }, digits, false}
 	growth      = &metric{"growth MB", func(r *report) float64 { return (r.Process.RSSEnd - r.Process.RSSAllocated) / 1024 }, digits, false}
 )
 
@@ -102,6 +105,13 @@ func (f *flooded) replies() int {
 		return 0
 	}
 	return f.Replies
+}
+
+func (f *flooded) overflowed() int {
+	if f == nil {
+		return 0
+	}
+	return f.Overflowed
 }
 
 func (f *flooded) each(n int) float64 {

@@ -10,14 +10,14 @@ import (
 // The short round's floods are slow enough for a machine at work, and its
 // budgets low enough to be used up.
 const (
-	shortRate    = 20000
-	shortBudget  = 2000 // replies a second to all
-	shortBurst   = 4000
+	shortRate    = 10000
+	shortBudget  = 1000 // replies a second to all
+	shortBurst   = 2000
 	shortGrowth  = 20 << 10 // KB of the server's memory
-	shortLoss    = 0.2      // a machine at work loses some; a server that is kept from its sessions, most
+	shortLoss    = 0.5      // one that is kept from its sessions loses nearly all; a starved machine some
 	handshakes   = 64       // at the same time
 	shortRaised  = "forged Allocates, raised limits"
-	shortLimited = "limits: {all_challenges_per_second: 2000, all_challenges_burst: 4000}"
+	shortLimited = "limits: {all_challenges_per_second: 1000, all_challenges_burst: 2000}"
 )
 
 // One short round of what make proof measures: beside every flood 100 sessions

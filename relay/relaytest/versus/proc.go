@@ -123,6 +123,19 @@ func others(from, to usage, load time.Duration) (foreign, stolen float64) {
 	return max(0, rest.Seconds()/wall.Seconds()), gone.Seconds() / wall.Seconds()
 }
 
+// overflowed reads from the same table how many datagrams a port's sockets had
+// no room for (proc_net_udp(5): drops).
+func overflowed(table string, port uint16) (sum int) {
+	suffix := fmt.Sprintf(":%04X", port)
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) > 12 && strings.HasSuffix(f[1], suffix) {
+			n, _ := strconv.Atoi(f[12]) // a number, as the kernel writes it
+			sum += n
+		}
+	}
+	return sum
+}
+
 // listening tells from /proc/PID/net/udp or tcp whether something is bound to
 // the port: state 07 is an unconnected UDP socket, 0A a listening TCP one.
 func listening(table string, port uint16) bool {

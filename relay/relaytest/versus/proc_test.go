@@ -73,3 +73,14 @@ func TestListening(t *testing.T) {
 		}
 	}
 }
+
+func TestOverflowed(t *testing.T) {
+	const table = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+   12: 01D8B85D:0D96 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0000000000000000 40
+   13: 01D8B85D:0D96 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 2 2 0000000000000000 2
+   14: 01D8B85D:1000 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 3 2 0000000000000000 7
+`
+	if got := overflowed(table, plainPort); got != 42 {
+		t.Errorf("%d datagrams overflowed, want 42", got)
+	}
+}

@@ -52,6 +52,7 @@ const (
 	Usual    Setting = iota
 	Full             // there is one relayed port
 	Draining         // it drains from the step draining on
+	IPv6             // clients come by IPv6, and are given addresses of both families
 	Old              // it takes the channel numbers of RFC 5766
 )
 
@@ -121,6 +122,12 @@ func (s Step) at(name string) Step {
 	return s
 }
 
+// to has the step be about another peer.
+func (s Step) to(peer string) Step {
+	s.peer = peer
+	return s
+}
+
 // inPieces sends the message byte by byte.
 func (s Step) inPieces() Step {
 	s.pieces = true
@@ -145,8 +152,11 @@ func bound() Step {
 	return given(ask(bind(0x4000, peer(thePeer), by(Alice))).get(success().under(Alice)))
 }
 
-// Listener is where the server listens, by every transport.
-var Listener = netip.MustParseAddrPort("93.184.216.1:3478")
+// Where the server listens, by every transport.
+var (
+	Listener     = netip.MustParseAddrPort("93.184.216.1:3478")
+	ListenerIPv6 = netip.MustParseAddrPort("[2600:1f18::1]:3478")
+)
 
 // The hosts of the table. They look public, so that the policy that every
 // server has lets clients relay to them.
@@ -155,6 +165,6 @@ const (
 	otherPeer  = "93.184.216.2:4001"
 	otherHost  = "93.184.216.3:4000"
 	deniedPeer = "10.0.0.1:4000"
-	peerIPv6   = "[2600:1f18::1]:4000"
+	peerIPv6   = "[2600:1f18::2]:4000"
 	mappedPeer = "[::ffff:93.184.216.2]:4000"
 )

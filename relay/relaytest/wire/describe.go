@@ -54,6 +54,13 @@ func attrText(typ uint16, v, header []byte) string {
 			return name + " " + a.String()
 		}
 		return name + " " + hexText(v)
+	case attrRealm:
+		switch {
+		case string(v) == usualRealm:
+			return name
+		case len(v) <= 40:
+			return fmt.Sprintf("%s %q", name, v)
+		}
 	case attrData:
 		return fmt.Sprintf("%s %q", name, v)
 	case attrLifetime:
@@ -68,10 +75,13 @@ func attrText(typ uint16, v, header []byte) string {
 		return name + " " + hexText(v)
 	case attrUnknown:
 		return name + unknownText(v)
-	case attrUsername, attrRealm, attrNonce, attrIntegrity, attrFingerprint, attrToken:
+	case attrUsername, attrNonce, attrIntegrity, attrFingerprint, attrToken:
 		if usual := usualSize(typ, len(v)); usual {
 			return name
 		}
+	}
+	if len(v) == 1 {
+		return name + " of 1 byte"
 	}
 	return fmt.Sprintf("%s of %d bytes", name, len(v))
 }
@@ -96,6 +106,9 @@ func usualSize(typ uint16, n int) bool {
 	}
 	return n > 0 && n <= 40
 }
+
+// usualRealm is that of all servers of the table.
+const usualRealm = "example.org"
 
 // credentials are the attributes that go together on a signed request.
 const credentials = "USERNAME, REALM, NONCE, MESSAGE-INTEGRITY"
@@ -156,7 +169,11 @@ func describeAnswer(b []byte) string {
 	}
 	var parts []string
 	for _, a := range attributes(b) {
-		if a.typ != attrErrorCode {
+		switch a.typ {
+		case attrErrorCode: // the summary says it
+		case attrIntegrity:
+			parts = append(parts, "signed")
+		default:
 			parts = append(parts, attrText(a.typ, a.value, b))
 		}
 	}
@@ -176,6 +193,9 @@ func typeOf(b []byte) uint16 {
 // hexText is bytes in hex; of many the first ones.
 func hexText(b []byte) string {
 	const most = 28
+	if len(b) == 0 {
+		return "(no bytes)"
+	}
 	if len(b) > most {
 		return fmt.Sprintf("`%x`... (%d bytes)", b[:most], len(b))
 	}

@@ -27,8 +27,9 @@
 // to a Binding behind it; that nothing reached the peer by what reaches it
 // later.
 //
-// A new attribute gets its number in parts.go and its name in describe.go. Then
-// write stock.tsv and the page anew:
+// A new attribute gets its number in parts.go and its name in describe.go. What
+// takes another configuration is a [Setting]: it gets its gate in package pure
+// (New, Server) and its server in TestWireCases. Then write stock.tsv and the page anew:
 //
 //	go test ./relay/relaytest/wire -run TestStockPion -update
 //	go test ./relay/relaytest/wire/pure -run TestPage -update

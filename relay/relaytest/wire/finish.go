@@ -27,7 +27,7 @@ func (d *dialog) atPeer(in *tuple, s *Step) (what string, err error) {
 		return fmt.Sprintf("relays %q", b[:n]), nil
 	}
 	at := netip.MustParseAddrPort(from.String())
-	if at.Port() != in.relayed.Port() || at.Addr() != d.server.Relay && !d.server.Stock { // that has no address of its own
+	if at.Port() != in.relayed.Port() || at.Addr() != in.relayed.Addr() && !d.server.Stock { // that has no address of its own
 		return "relays from " + at.String(), nil
 	}
 	return "", nil
@@ -39,8 +39,7 @@ func (d *dialog) atClient(in *tuple, s *Step) (what string) {
 	if err != nil {
 		return "relays nothing"
 	}
-	from := netip.AddrPortFrom(d.server.Relay, in.relayed.Port())
-	if want := s.datagram(got, from, false); !bytes.Equal(got, want) {
+	if want := s.datagram(got, in.relayed, false); !bytes.Equal(got, want) {
 		return fmt.Sprintf("delivers %x", got)
 	}
 	return ""
@@ -49,8 +48,7 @@ func (d *dialog) atClient(in *tuple, s *Step) (what string) {
 // fromPeer sends the peer's text to the relayed transport address. Whether it
 // must not get through shows at the next that must.
 func (d *dialog) fromPeer(in *tuple, s *Step) (what string, err error) {
-	to := netip.AddrPortFrom(d.server.Relay, in.relayed.Port())
-	if _, err := d.peers[s.peer].WriteTo([]byte(s.text), net.UDPAddrFromAddrPort(to)); err != nil {
+	if _, err := d.peers[s.peer].WriteTo([]byte(s.text), net.UDPAddrFromAddrPort(in.relayed)); err != nil {
 		return "", err
 	}
 	if s.want.kind != delivered {

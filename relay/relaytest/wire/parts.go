@@ -100,8 +100,7 @@ func peer(s string) Part { return address(attrPeer, netip.MustParseAddrPort(s)) 
 // peerOf is the relayed transport address of another five-tuple.
 func peerOf(name string) Part {
 	return func(d *draft) {
-		s, other := d.in.dialog.server, d.in.dialog.tuples[name]
-		address(attrPeer, netip.AddrPortFrom(s.Relay, other.relayed.Port()))(d)
+		address(attrPeer, d.in.dialog.tuples[name].relayed)(d)
 	}
 }
 

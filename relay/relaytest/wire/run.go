@@ -27,6 +27,7 @@ func (d *Deviation) Error() string { return fmt.Sprintf("step %d: %s", d.Step+1,
 type dialog struct {
 	server *Server
 	over   Over
+	host   netip.Addr
 	number int
 	tuples map[string]*tuple
 	peers  map[string]net.PacketConn
@@ -51,7 +52,7 @@ type tuple struct {
 // Run plays a case, the number-th of its table, over a transport. The error is a
 // *Deviation if the server does something else.
 func (c *Case) Run(s *Server, over Over, number int) (log []Exchange, err error) {
-	d := &dialog{server: s, over: over, number: number, tuples: map[string]*tuple{}, peers: map[string]net.PacketConn{}}
+	d := &dialog{server: s, over: over, host: hostOf(c.Setting, number), number: number, tuples: map[string]*tuple{}, peers: map[string]net.PacketConn{}}
 	defer func() { err = errors.Join(err, d.close()) }()
 	for i := range c.Steps {
 		if err := d.open(&c.Steps[i]); err != nil {
@@ -85,19 +86,30 @@ func (s *Step) relays() bool {
 // hosts and the ports of one are how many five-tuples cases have apart, so that
 // a budget of one source is never another's.
 const (
-	firstHost = "93.184.216.20"
-	hosts     = 200
+	firstHost     = "93.184.216.20"
+	firstHostIPv6 = "2600:1f18::14"
+	hosts         = 200
 )
+
+// hostOf is where the clients of a case are.
+func hostOf(s Setting, number int) netip.Addr {
+	first := firstHost
+	if s == IPv6 {
+		first = firstHostIPv6
+	}
+	b := netip.MustParseAddr(first).AsSlice()
+	b[len(b)-1] += byte(number % hosts)
+	host, _ := netip.AddrFromSlice(b)
+	return host
+}
 
 // tuple opens a five-tuple at its first use.
 func (d *dialog) tuple(name string) (*tuple, error) {
 	if in := d.tuples[name]; in != nil {
 		return in, nil
 	}
-	host := netip.MustParseAddr(firstHost).As4()
-	host[3] += byte(d.number % hosts)
 	port := 20000 + 1000*int(d.over) + 10*(d.number/hosts) + len(d.tuples)
-	in := &tuple{dialog: d, local: netip.AddrPortFrom(netip.AddrFrom4(host), uint16(port)), answers: map[string][]byte{}}
+	in := &tuple{dialog: d, local: netip.AddrPortFrom(d.host, uint16(port)), answers: map[string][]byte{}}
 	var err error
 	if in.conn, err = d.server.Dial(d.over, in.local); err == nil {
 		d.tuples[name] = in

@@ -10,8 +10,9 @@ import (
 // Server is what the table is run against.
 type Server struct {
 	Realm string
-	Relay netip.Addr // of relayed transport addresses
 	Users map[Who]User
+	// Relay and RelayIPv6 are those of relayed transport addresses.
+	Relay, RelayIPv6 netip.Addr
 
 	// Dial opens a five-tuple from that address of the clients' host.
 	Dial func(over Over, local netip.AddrPort) (Conn, error)

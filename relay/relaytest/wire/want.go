@@ -106,12 +106,21 @@ func allocated(seconds uint32) Want { return allocatedAt(seconds, anyPort) }
 
 // allocatedAt is allocated with a port that will do, and more attributes.
 func allocatedAt(seconds uint32, port func(x *exchange, port uint16) bool, more ...wantAttr) Want {
+	return allocatedOf(func(s *Server) netip.Addr { return s.Relay }, seconds, port, more...)
+}
+
+// allocatedIPv6 is allocated with an IPv6 address.
+func allocatedIPv6(seconds uint32) Want {
+	return allocatedOf(func(s *Server) netip.Addr { return s.RelayIPv6 }, seconds, anyPort)
+}
+
+func allocatedOf(relay func(*Server) netip.Addr, seconds uint32, port func(*exchange, uint16) bool, more ...wantAttr) Want {
 	attrs := []wantAttr{{attrRelayed, func(x *exchange, got []byte) []byte {
 		at, ok := readXOR(got, x.request)
 		if !ok || !port(x, at.Port()) {
 			return nil
 		}
-		return xorAddress(netip.AddrPortFrom(x.in.dialog.server.Relay, at.Port()), x.request)
+		return xorAddress(netip.AddrPortFrom(relay(x.in.dialog.server), at.Port()), x.request)
 	}}, life(seconds)}
 	return success(append(append(attrs, more...), mapped())...)
 }

@@ -45,7 +45,7 @@ func Users(now time.Time) map[wire.Who]wire.User {
 }
 
 // newGate makes a gate as a server has it by default, but for the limits.
-func newGate(sessions func(dataplane.Client) (gate.Session, bool), maxChannel uint16) (*gate.Gate, error) {
+func newGate(sessions func(dataplane.Client) (gate.Session, bool), change func(*gate.Options)) (*gate.Gate, error) {
 	secret, err := auth.ParseSecret(Secret)
 	if err != nil {
 		return nil, err
@@ -68,25 +68,27 @@ func newGate(sessions func(dataplane.Client) (gate.Session, bool), maxChannel ui
 		return nil, err
 	}
 	policy, err := netpolicy.New(netpolicy.Options{
-		HostAddrs: []netip.Addr{relay}, RelayAddrs: []netip.Addr{relay}, Own: []netip.AddrPort{wire.Listener}})
+		HostAddrs: []netip.Addr{relay, relayIPv6}, RelayAddrs: []netip.Addr{relay, relayIPv6}, Own: []netip.AddrPort{wire.Listener, wire.ListenerIPv6}})
 	if err != nil {
 		return nil, err
 	}
-	return gate.New(gate.Options{
+	o := gate.Options{
 		Realm: Realm, NonceKey: NonceKey, Verifier: verifier, Replies: budget, Bindings: budget, Failures: failures,
-		MaxChannel: maxChannel, Sessions: sessions,
+		Sessions: sessions,
 		Peer: func(a netip.AddrPort) netpolicy.Verdict {
 			return policy.Peer(a, func(netip.AddrPort) bool { return false })
 		},
 		Permission: policy.Permission,
-	})
+	}
+	change(&o)
+	return gate.New(o)
 }
 
 var transports = map[wire.Over]gate.Transport{wire.UDP: gate.UDP, wire.TCP: gate.TCP, wire.TLS: gate.TLS}
 
 // Nonces makes nonces as a server with NonceKey has made them at another time.
 func Nonces(now func() time.Time) (func(over wire.Over, client netip.AddrPort, seconds int) string, error) {
-	g, err := newGate(newOffice(wire.Usual).session, 0)
+	g, err := newGate(newOffice(wire.Usual).session, func(*gate.Options) {})
 	if err != nil {
 		return nil, err
 	}

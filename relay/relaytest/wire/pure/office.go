@@ -8,8 +8,11 @@ import (
 	"turnpike/relay/relaytest/wire"
 )
 
-// relay is the address of relayed transport addresses.
-var relay = wire.Listener.Addr()
+// The addresses of relayed transport addresses.
+var (
+	relay     = wire.Listener.Addr()
+	relayIPv6 = wire.ListenerIPv6.Addr()
+)
 
 // Error codes that the relay decides (RFC 8656 §19).
 const (
@@ -105,6 +108,9 @@ func (o *office) grant(r *gate.Request) gate.Answer {
 		o.port += 2
 	}
 	a.Relayed = netip.AddrPortFrom(relay, port)
+	if r.Family == gate.IPv6 {
+		a.Relayed = netip.AddrPortFrom(relayIPv6, port)
+	}
 	return a
 }
 

@@ -13,6 +13,7 @@ import (
 type Gate struct {
 	gate  *gate.Gate // by default
 	old   *gate.Gate // with the channels of RFC 5766
+	both  *gate.Gate // with addresses of both families
 	nonce func(wire.Over, netip.AddrPort, int) string
 	now   time.Time
 	o     *office // the one that is open
@@ -23,10 +24,13 @@ func New() (*Gate, error) {
 	p := &Gate{now: time.Unix(1_800_000_000, 0)}
 	var err error
 	sessions := func(c dataplane.Client) (gate.Session, bool) { return p.o.session(c) }
-	if p.gate, err = newGate(sessions, 0); err != nil {
+	if p.gate, err = newGate(sessions, func(*gate.Options) {}); err != nil {
 		return nil, err
 	}
-	if p.old, err = newGate(sessions, dataplane.MaxOldChannel); err != nil {
+	if p.old, err = newGate(sessions, func(o *gate.Options) { o.MaxChannel = dataplane.MaxOldChannel }); err != nil {
+		return nil, err
+	}
+	if p.both, err = newGate(sessions, func(o *gate.Options) { o.Families = []gate.Family{gate.IPv4, gate.IPv6} }); err != nil {
 		return nil, err
 	}
 	p.nonce, err = Nonces(func() time.Time { return p.now })
@@ -37,11 +41,14 @@ func New() (*Gate, error) {
 func (p *Gate) Server(setting wire.Setting) *wire.Server {
 	p.o = newOffice(setting)
 	g := p.gate
-	if setting == wire.Old {
+	switch setting {
+	case wire.Old:
 		g = p.old
+	case wire.IPv6:
+		g = p.both
 	}
 	return &wire.Server{
-		Realm: Realm, Relay: relay, Users: Users(p.now), Nonce: p.nonce, Whole: true,
+		Realm: Realm, Relay: relay, RelayIPv6: relayIPv6, Users: Users(p.now), Nonce: p.nonce, Whole: true,
 		Drain: func() error { p.o.draining = true; return nil },
 		Dial: func(over wire.Over, local netip.AddrPort) (wire.Conn, error) {
 			return &conn{p: p, gate: g, over: over, client: dataplane.Client{Addr: local}}, nil
