@@ -13,7 +13,7 @@ func (x *session) startAllocate(r *gate.Request) (parts []part) {
 	s, now := x.server, x.server.now()
 	var refusal ratelimit.Refusal
 	x.reservation, refusal = s.o.Ledger.Reserve(
-		ratelimit.Subject{Tenant: x.identity.Tenant, User: x.identity.User}, s.limits(x.identity.Role), now)
+		ratelimit.Subject{Tenant: x.identity.Tenant, User: x.identity.User}, s.allowance(x.identity.Role), now)
 	if refusal != ratelimit.None {
 		s.drop(x)
 		s.counts.allocated(codeQuotaReached)
@@ -28,10 +28,10 @@ func (x *session) startAllocate(r *gate.Request) (parts []part) {
 	return parts
 }
 
-// limits are what a role allows one of its users.
-func (s *Server) limits(role *auth.Role) ratelimit.Limits {
+// allowance is what a role allows one of its users.
+func (s *Server) allowance(role *auth.Role) ratelimit.Limits {
 	return ratelimit.Limits{
-		UserAllocations: role.Allocations, TenantAllocations: s.o.TenantAllocations,
+		UserAllocations: role.Allocations, TenantAllocations: s.limits.Load().TenantAllocations,
 		SessionBits: role.SessionBits, UserBits: role.UserBits, UserBytesPerDay: role.BytesPerDay,
 	}
 }
@@ -76,8 +76,11 @@ func (x *session) finishAllocate(r *gate.Request, parts []part) {
 	x.hold() // before anyone can end it
 	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: b, Relayed: answer.Relayed, Additional: answer.Additional})
 	s.o.Plane.Send(r.Client, b)
-	if x.gone.Load() {
+	switch {
+	case x.gone.Load():
 		s.end(x, EndDisconnected)
+	case !s.admits(r.Client.Addr.Addr()): // SetClients has not seen it
+		s.end(x, EndDenied)
 	}
 }
 

@@ -18,6 +18,10 @@ func (s *Server) control(over gate.Transport) dataplane.Control {
 			s.counts.notServing.Add(1)
 			return nil
 		}
+		if !s.admits(c.Addr.Addr()) {
+			s.counts.denied.Add(1)
+			return nil
+		}
 		v := s.gate.Judge(gate.Packet{Client: c, Transport: over, Data: b}, now, out)
 		switch v.Action {
 		case gate.Reply:

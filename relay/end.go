@@ -21,11 +21,13 @@ const (
 	EndShutdown                // the server stopped
 	EndFault                   // pion's answer to a request made no sense
 	EndCredential              // its credential expired, and Options.EndExpired
+	EndDenied                  // its client may not come any more
 )
 
 var endNames = [...]string{
 	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle",
 	EndDisconnected: "disconnected", EndShutdown: "shutdown", EndFault: "fault", EndCredential: "credential_expired",
+	EndDenied: "client_denied",
 }
 
 // String is the reason's name in records.

@@ -45,7 +45,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{Addr: netip.MustParseAddrPort("192.0.2.1:3479"), UDP: true, ProxyFrom: []netip.Prefix{{}}},
 		{Addr: netip.MustParseAddrPort("192.0.2.1:3480"), TCP: true, ProxyFrom: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}},
 		{Addr: netip.MustParseAddrPort("192.0.2.1:5349"), TLS: true},
-	}, Permissions: -1})
+	}, Limits: Limits{Permissions: -1}})
 	for _, want := range []string{"0.0.0.0:3478", "192.0.2.1:3478 without a transport", "192.0.2.1:3479 with ProxyFrom", "192.0.2.1:3480 with ::ffff:10.0.0.0/104 in", "192.0.2.1:5349 with TLS", "set Plane", "set Verifier", "set Ledger", "set Policy", "negative"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -24,10 +25,12 @@ type peers struct {
 type permission struct {
 	addr  netip.Addr
 	half  *half
-	until atomic.Int64 // see session.at
+	until atomic.Int64 // see session.at; withdrawn if the policy took it back
 	sent  judged       // ports that the client sends to
 	heard judged       // ports that are heard: a peer must not push out the others
 }
+
+const withdrawn = math.MinInt64
 
 // binding ties a channel number to a peer. It relays while it and its
 // permission live.
@@ -187,6 +190,9 @@ func (p *permission) lives(at int64) bool { return at < p.until.Load() && p.half
 func (x *session) missing(p *permission, at int64, v dataplane.Verdict) dataplane.Verdict {
 	if p != nil && !p.half.lives(at) || !x.halves[0].lives(at) && !x.halves[1].lives(at) {
 		return dataplane.Ended
+	}
+	if p != nil && p.until.Load() == withdrawn {
+		return dataplane.PolicyPeer
 	}
 	return v
 }

@@ -25,7 +25,7 @@ func (x *session) startPermission(r *gate.Request) []part {
 			fresh++
 		}
 	}
-	if count+added > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
+	if count+added > x.server.limits.Load().Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
 	return parts
@@ -54,8 +54,8 @@ func (x *session) split(peers []netip.AddrPort, at int64) (parts []part, ok bool
 
 func (x *session) finishPermission(r *gate.Request, parts []part) {
 	code := x.outcome(parts)
-	if code == 0 {
-		x.permit(x.at(x.server.now()), r.Peers, nil)
+	if code == 0 && !x.permit(x.at(x.server.now()), r.Peers, nil) {
+		code = codeForbidden
 	}
 	x.server.answer(r, gate.Answer{Code: code})
 }
@@ -87,7 +87,8 @@ func (x *session) startChannel(r *gate.Request) []part {
 			fresh = 1
 		}
 	}
-	if channels > x.server.o.Channels || permissions > x.server.o.Permissions || !x.fresh.Take(fresh, at) {
+	limits := x.server.limits.Load()
+	if channels > limits.Channels || permissions > limits.Permissions || !x.fresh.Take(fresh, at) {
 		return x.refuse(r, codeInsufficientCapacity)
 	}
 	return []part{{half: h, ask: engine.Request{Leg: h.leg, Method: engine.ChannelBind, Channel: r.Channel, Peer: peer}}}
@@ -101,7 +102,9 @@ func (x *session) finishChannel(r *gate.Request, parts []part) {
 		if b == nil || b.peer != r.Peers[0] || now >= b.until.Load() {
 			b = &binding{number: r.Channel, peer: r.Peers[0]}
 		}
-		x.permit(now, r.Peers, b)
+		if !x.permit(now, r.Peers, b) {
+			code = codeForbidden
+		}
 	}
 	x.server.answer(r, gate.Answer{Code: code})
 }
@@ -117,8 +120,9 @@ func repeated(before []netip.AddrPort, peer netip.AddrPort) bool {
 }
 
 // permit gives peers a permission, or renews it, and a channel with it if one
-// is named. It runs on the engine's goroutine, the table's only writer.
-func (x *session) permit(now int64, addrs []netip.AddrPort, b *binding) {
+// is named. It runs on the engine's goroutine, the table's only writer. false: the
+// policy has changed since they were judged, and one of the session's is gone.
+func (x *session) permit(now int64, addrs []netip.AddrPort, b *binding) bool {
 	table := x.peers.Load()
 	var fresh []*permission
 	for i, peer := range addrs {
@@ -145,4 +149,19 @@ func (x *session) permit(now int64, addrs []netip.AddrPort, b *binding) {
 	if len(fresh) > 0 || added != nil {
 		x.peers.Store(table.with(now, fresh, added))
 	}
+	return x.keep(addrs)
+}
+
+// keep takes back the permissions of addrs that the policy in force would not
+// give; false: there were some. It comes after they were given, so that it does
+// not matter whether SetPolicy stores another policy before or after.
+func (x *session) keep(addrs []netip.AddrPort) bool {
+	pol, table, all := x.server.policy.Load(), x.peers.Load(), true
+	for _, peer := range addrs {
+		if !pol.Permission(peer.Addr()).Allowed {
+			table.permission(peer.Addr()).until.Store(withdrawn)
+			all = false
+		}
+	}
+	return all
 }

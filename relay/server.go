@@ -48,7 +48,7 @@ type Options struct {
 	// Listen are the addresses that clients send to.
 	Listen []Listener
 	// Streams are the limits of TCP and TLS connections and, for TLS, its
-	// configuration. Frame and Gone are the server's own.
+	// configuration. Frame, Gone and Admit are the server's own.
 	Streams stream.Options
 	// Relays are the pools that relayed transport addresses come from.
 	Relays []Pool
@@ -72,15 +72,10 @@ type Options struct {
 	// addresses in use are known and before anything is answered.
 	Policy func(listening []netip.AddrPort) (*netpolicy.Policy, error)
 
-	// TenantAllocations is the most a tenant may hold; 0 is no limit.
-	TenantAllocations int
-	// Permissions and Channels are the most an allocation may hold; 64 each
-	// if 0.
-	Permissions, Channels int
-	// NewPeers is how many peers an allocation may begin to send to: each address
-	// that it is given a permission for, and each port of one that it sends to by
-	// indication (channels are few). 20 a second and 64 at once if both are 0.
-	NewPeers ratelimit.Rate
+	// Clients says who may send to the server at first, see SetClients.
+	Clients func(netip.Addr) bool
+
+	Limits Limits
 	// MaxLifetime is the longest lifetime granted, in whole seconds from
 	// DefaultLifetime to 3540 s, which is what 0 means (RFC 8656 §7.2).
 	MaxLifetime time.Duration
@@ -118,6 +113,8 @@ type Server struct {
 	next     atomic.Uint64 // numbers sessions, to choose their engine
 	policy   atomic.Pointer[policy]
 	policyMu sync.Mutex // one setPolicy at a time
+	clients  atomic.Pointer[func(netip.Addr) bool]
+	limits   atomic.Pointer[Limits]
 	counts   counts
 	serving  atomic.Bool
 	draining atomic.Bool
@@ -135,12 +132,6 @@ type Server struct {
 	stopped chan struct{} // closed when the server has waited long enough for that
 }
 
-// policy is a policy and the number that tells it from its predecessors.
-type policy struct {
-	*netpolicy.Policy
-	generation uint64
-}
-
 // New checks the options. It opens nothing.
 func New(o Options) (*Server, error) {
 	if err := o.complete(); err != nil {
@@ -152,9 +143,11 @@ func New(o Options) (*Server, error) {
 		emptied: make(chan struct{}, 1),
 	}
 	s.sessions.init()
+	s.limits.Store(&o.Limits)
+	s.SetClients(o.Clients)
 	var err error
 	if slices.ContainsFunc(o.Listen, func(l Listener) bool { return l.TCP || l.TLS }) {
-		o.Streams.Frame, o.Streams.Gone = s.frame, s.gone
+		o.Streams.Frame, o.Streams.Gone, o.Streams.Admit = s.frame, s.gone, s.admits
 		if s.streams, err = stream.New(o.Streams); err != nil {
 			return nil, fmt.Errorf("relay: %w", err)
 		}
@@ -202,18 +195,10 @@ func (o *Options) complete() error {
 	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")
 	need(o.Ledger != nil, "no ledger of allocations: set Ledger")
 	need(o.Policy != nil, "no peer policy: set Policy")
-	need(o.TenantAllocations >= 0 && o.Permissions >= 0 && o.Channels >= 0 && o.Engines >= 0,
-		"a negative number among TenantAllocations, Permissions, Channels, Engines")
-	if o.Permissions == 0 {
-		o.Permissions = 64
+	need(o.Engines >= 0, "Engines is negative")
+	if err := o.Limits.complete(); err != nil {
+		faults = append(faults, err)
 	}
-	if o.Channels == 0 {
-		o.Channels = 64
-	}
-	if o.NewPeers == (ratelimit.Rate{}) {
-		o.NewPeers = ratelimit.Rate{PerSecond: 20, Burst: 64}
-	}
-	need(o.NewPeers.PerSecond > 0 && o.NewPeers.Burst > 0, "NewPeers has a rate or a burst that is not above 0")
 	if o.Engines == 0 {
 		o.Engines = min(runtime.GOMAXPROCS(0), 4)
 	}
@@ -292,25 +277,6 @@ func (s *Server) endAll() {
 	}
 }
 
-// SetPolicy puts a policy in force. Live sessions are judged by it from their
-// next datagram on.
-func (s *Server) SetPolicy(p *netpolicy.Policy) { s.setPolicy(p, false) }
-
-// setPolicy numbers a policy and stores it. Serve's own gives way to one that
-// came while it was made.
-func (s *Server) setPolicy(p *netpolicy.Policy, first bool) {
-	s.policyMu.Lock()
-	defer s.policyMu.Unlock()
-	generation := uint64(1)
-	if old := s.policy.Load(); old != nil {
-		if first {
-			return
-		}
-		generation = old.generation + 1
-	}
-	s.policy.Store(&policy{p, generation})
-}
-
 // Ready says why the server should not get new clients; nothing means it
 // should.
 func (s *Server) Ready() []string {
@@ -327,14 +293,4 @@ func (s *Server) Ready() []string {
 		}
 	}
 	return reasons
-}
-
-// peer judges a peer's address and port by the policy in force.
-func (s *Server) peer(p netip.AddrPort) netpolicy.Verdict {
-	return s.policy.Load().Peer(p, s.o.Plane.Live)
-}
-
-// permission judges a peer's address alone.
-func (s *Server) permission(p netip.Addr) netpolicy.Verdict {
-	return s.policy.Load().Permission(p)
 }

@@ -72,7 +72,7 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	if s.o.EndExpired {
 		x.limitTo(r.Identity.Expires.Sub(now), EndCredential)
 	}
-	x.fresh.Set(s.o.NewPeers)
+	x.fresh.Set(s.limits.Load().NewPeers)
 	x.notices.Set(ratelimit.Rate{PerSecond: noticesPerSecond, Burst: noticesAtOnce})
 	x.begin(&x.halves[0], r.Family, r.Port)
 	if r.Dual {

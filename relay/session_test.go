@@ -71,7 +71,7 @@ func TestPermissionsAreCapped(t *testing.T) {
 // A client that goes from peer to peer is slowed down, whichever way it does.
 func TestNewPeersArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := memBed(t, setup{options: func(o *relay.Options) { o.NewPeers = ratelimit.Rate{PerSecond: 1, Burst: 3} }})
+		b := memBed(t, setup{options: func(o *relay.Options) { o.Limits.NewPeers = ratelimit.Rate{PerSecond: 1, Burst: 3} }})
 		c, _ := b.allocated("alice")
 		expect(t, 0)(c.CreatePermission(peerN(0), peerN(1)))
 		expect(t, 508)(c.CreatePermission(peerN(2), peerN(3))) // neither
@@ -116,7 +116,7 @@ func TestOldChannels(t *testing.T) {
 
 func TestChannels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := memBed(t, setup{options: func(o *relay.Options) { o.Channels = 3 }})
+		b := memBed(t, setup{options: func(o *relay.Options) { o.Limits.Channels = 3 }})
 		c, _ := b.allocated("alice")
 		expect(t, 0)(c.ChannelBind(0x4000, peerN(1)))
 		expect(t, 0)(c.ChannelBind(0x4000, peerN(1)))   // renewed
@@ -225,7 +225,7 @@ func TestAllocationsOfAUserAreLimited(t *testing.T) {
 }
 
 func TestTenantsAreLimited(t *testing.T) {
-	b := memBed(t, setup{options: func(o *relay.Options) { o.TenantAllocations = 2 }})
+	b := memBed(t, setup{options: func(o *relay.Options) { o.Limits.TenantAllocations = 2 }})
 	b.allocated("alice")
 	c, _ := b.allocated("bob")
 	expect(t, 486)(b.raw("carol").Allocate())
@@ -299,7 +299,8 @@ func TestNoSocketIsRedirected(t *testing.T) {
 }
 
 // A policy put in force is obeyed by the next datagram, either way, by channel
-// and by indication; a later one opens the way again.
+// and by indication. The permissions that it would not give are gone: a later
+// policy opens the way again to who asks again.
 func TestLiveSessionsObeyANewPolicy(t *testing.T) {
 	b := memBed(t, setup{})
 	c, relayed := b.allocated("alice")
@@ -335,6 +336,8 @@ func TestLiveSessionsObeyANewPolicy(t *testing.T) {
 	open, err := b.policy(netpolicy.Options{}, []netip.AddrPort{b.addr})
 	must(t, err)
 	b.server.SetPolicy(open)
+	try(false)
+	expect(t, 0)(c.ChannelBind(0x4000, peer.addr))
 	try(true)
 }
 

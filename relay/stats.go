@@ -21,6 +21,7 @@ type counts struct {
 	busy       atomic.Uint64
 	raced      atomic.Uint64
 	notServing atomic.Uint64
+	denied     atomic.Uint64
 
 	recordsLost atomic.Uint64
 }
@@ -56,7 +57,7 @@ type Stats struct {
 	// QuotaRefused by the limit that refused an allocation.
 	QuotaRefused map[string]uint64
 	// Dropped requests that were judged well but not served: "queue_full",
-	// "session_busy", "raced", "not_serving".
+	// "session_busy", "raced", "not_serving"; or not judged: "client_denied".
 	Dropped map[string]uint64
 	// RecordsLost counts records that nobody took in time.
 	RecordsLost uint64
@@ -92,7 +93,7 @@ func (s *Server) Stats() Stats {
 		},
 		Dropped: map[string]uint64{
 			"queue_full": c.queueFull.Load(), "session_busy": c.busy.Load(),
-			"raced": c.raced.Load(), "not_serving": c.notServing.Load(),
+			"raced": c.raced.Load(), "not_serving": c.notServing.Load(), "client_denied": c.denied.Load(),
 		},
 		RelayPortsFree: s.ports.left(), RecordsLost: c.recordsLost.Load(),
 		Gate: s.gate.Counters(), Plane: s.o.Plane.Counters(), PlaneCaps: s.o.Plane.Caps(), Listeners: s.o.Plane.Listeners(),

@@ -39,7 +39,7 @@ func newStress(t testing.TB, plane func(testing.TB, setup) *bed) *stress {
 			s.ledger = o.Ledger
 			o.Relays[0].MinPort, o.Relays[0].MaxPort = 47000, 47011
 			o.Relays = append(o.Relays, relay.Pool{Bind: netip.IPv6Loopback(), MinPort: 47000, MaxPort: 47005})
-			o.Permissions, o.Channels = 8, 4
+			o.Limits.Permissions, o.Limits.Channels = 8, 4
 		},
 	})
 	return s

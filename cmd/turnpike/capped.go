@@ -14,14 +14,16 @@ const (
 )
 
 // capped is a listener that closes a connection at once when it holds too many
-// already. Waiting instead would let idle ones shut out everybody.
+// already, or when its client may not come. Waiting instead would let idle ones
+// shut out everybody.
 type capped struct {
 	net.Listener
 	free chan struct{}
+	who  *admission
 }
 
-func newCapped(l net.Listener, most int) *capped {
-	return &capped{Listener: l, free: make(chan struct{}, most)}
+func newCapped(l net.Listener, most int, who *admission) *capped {
+	return &capped{Listener: l, free: make(chan struct{}, most), who: who}
 }
 
 // Accept returns the next connection that there is a place for.
@@ -30,6 +32,10 @@ func (l *capped) Accept() (net.Conn, error) {
 		c, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
+		}
+		if !l.who.admits(c.RemoteAddr()) {
+			c.Close()
+			continue
 		}
 		select {
 		case l.free <- struct{}{}:

@@ -11,7 +11,7 @@ func TestCappedListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newCapped(inner, 2)
+	l := newCapped(inner, 2, nil)
 	accepted := make(chan net.Conn)
 	go func() {
 		defer close(accepted)

@@ -26,7 +26,7 @@ func command() *cobra.Command {
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), configCommand(), healthCommand(), loadCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), configCommand(), healthCommand(), reloadCommand(), loadCommand(), versionCommand())
 	return root
 }
 
@@ -43,7 +43,7 @@ func serveCommand() *cobra.Command {
 		Long: "Run the server.\n\n" +
 			"SIGTERM or SIGINT drains it: no new allocations, the running ones go on, and it ends\n" +
 			"when there are none or the configured time is over. A second signal ends it now.\n" +
-			"SIGHUP reads the certificate files again.\n\n" +
+			"SIGHUP reads the configuration and the certificate files again (see turnpike reload).\n\n" +
 			"With --dev it needs nothing: loopback only, fresh secrets in memory, limits in\n" +
 			"this process. It prints what to paste into an application, then serves.",
 		Args: cobra.NoArgs,

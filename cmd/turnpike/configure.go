@@ -24,6 +24,7 @@ func serveFile(c *cobra.Command, file string, sig *signals) error {
 		}
 		return err
 	}
+	s.File, s.Configured = file, configured
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(configured.Log.Level)); err != nil {
 		return err

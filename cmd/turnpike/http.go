@@ -24,16 +24,17 @@ const shutdownPatience = 3 * time.Second
 // httpListeners are those of one HTTP service.
 type httpListeners []net.Listener
 
-// listenHTTP opens them, for most connections at a time each, with TLS on the
-// TCP ones if there is a certificate. On an error nothing stays open.
-func listenHTTP(at []endpoint, most int, c *certs.Certificate, minTLS uint16, otherPorts bool) (open httpListeners, err error) {
+// listenHTTP opens them, for most connections at a time each of those who may
+// come, with TLS on the TCP ones if there is a certificate. On an error nothing
+// stays open.
+func listenHTTP(at []endpoint, most int, who *admission, c *certs.Certificate, minTLS uint16, otherPorts bool) (open httpListeners, err error) {
 	for _, e := range at {
 		l, err := e.listen(otherPorts)
 		if err != nil {
 			open.close()
 			return nil, err
 		}
-		l = newCapped(l, most)
+		l = newCapped(l, most, who)
 		if c != nil && e.network != "unix" {
 			l = tlsListener{tls.NewListener(l, certs.HTTPS(c, minTLS))}
 		}

@@ -46,7 +46,7 @@ func TestUnixSocketOfALivingProcess(t *testing.T) {
 
 // Every HTTP listener is capped.
 func TestHTTPListenersAreCapped(t *testing.T) {
-	open, err := listenHTTP([]endpoint{{network: "tcp4", address: "127.0.0.1:0"}}, 1, nil, 0, false)
+	open, err := listenHTTP([]endpoint{{network: "tcp4", address: "127.0.0.1:0"}}, 1, nil, nil, 0, false)
 	badConfigCheck(t, err)
 	defer open.close()
 	go func() {

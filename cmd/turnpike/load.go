@@ -15,7 +15,6 @@ import (
 	"turnpike/pkg/certs"
 	"turnpike/pkg/config"
 	"turnpike/pkg/issuer"
-	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay"
 	"turnpike/relay/gate"
@@ -26,10 +25,16 @@ import (
 // it is told at once, with its place.
 func load(file string) (*config.Config, *settings, []config.Warning, error) {
 	c, warnings, err := config.Load(config.Options{Path: file, Environ: os.Environ()})
+	return settle(c, new(settings), warnings, err)
+}
+
+// settle turns a configuration into settings. The certificates of current are
+// taken from there and not read again.
+func settle(c *config.Config, current *settings, warnings []config.Warning, err error) (*config.Config, *settings, []config.Warning, error) {
 	if err != nil {
 		return nil, nil, nil, badConfig{err}
 	}
-	l := loader{c: c}
+	l := loader{c: c, current: current}
 	s := l.settings()
 	if len(l.faults) > 0 {
 		l.faults.Sort()
@@ -42,6 +47,7 @@ func load(file string) (*config.Config, *settings, []config.Warning, error) {
 // what other parts find wrong with it.
 type loader struct {
 	c       *config.Config
+	current *settings // in force
 	faults  config.Faults
 	secrets []owned // so far
 }
@@ -77,7 +83,7 @@ func (l *loader) settings() *settings {
 			Authenticate: c.Streams.AuthenticationTimeout, Idle: c.Streams.IdleTimeout, Write: c.Streams.WriteTimeout,
 		},
 		Plane:       l.plane(),
-		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile),
+		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile, l.current.Certificate),
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
@@ -85,10 +91,12 @@ func (l *loader) settings() *settings {
 		EndExpired:  c.Credentials.OnExpiry == "end_session",
 		Policy:      l.policy(),
 		Limits: limitSettings{
-			TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+			Limits: relay.Limits{
+				TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+				NewPeers: perSecond(c.Limits.NewPeersPerSecond, c.Limits.NewPeersBurst),
+			},
 			MaxLifetime: c.Limits.MaxLifetime,
 			OldChannels: c.Compatibility.RFC5766Channels,
-			NewPeers:    perSecond(c.Limits.NewPeersPerSecond, c.Limits.NewPeersBurst),
 			Replies: ratelimit.BudgetOptions{
 				Source:  perSecond(c.Limits.ChallengesPerSecond, c.Limits.ChallengesBurst),
 				Network: perSecond(c.Limits.NetworkChallengesPerSecond, c.Limits.NetworkChallengesBurst),
@@ -180,9 +188,13 @@ func familyOf(any netip.Addr) (addrs []netip.Addr, err error) {
 	return addrs, err
 }
 
-func (l *loader) certificate(path, certFile, keyFile string) *certs.Certificate {
+// certificate reads one, unless it is that in use.
+func (l *loader) certificate(path, certFile, keyFile string, inUse *certs.Certificate) *certs.Certificate {
 	if certFile == "" {
 		return nil
+	}
+	if inUse != nil && inUse.Of(certFile, keyFile) {
+		return inUse
 	}
 	c, err := certs.Load(certFile, keyFile)
 	var faults certs.Faults
@@ -199,43 +211,14 @@ func (l *loader) certificate(path, certFile, keyFile string) *certs.Certificate 
 	return c
 }
 
-// policy checks each line by itself, so that a fault names its line.
-func (l *loader) policy() policySettings {
-	c := l.c.Policy
-	p := policySettings{Allow: c.Allow, Deny: c.Deny}
-	if c.Mode == config.AllowList {
-		p.Mode = netpolicy.AllowList
-	}
-	for i, line := range c.Allow {
-		l.line(fmt.Sprintf("policy.allow[%d]", i), netpolicy.Options{Allow: []netip.Prefix{line}})
-	}
-	for i, line := range c.Deny {
-		l.line(fmt.Sprintf("policy.deny[%d]", i), netpolicy.Options{Deny: []netip.Prefix{line}})
-	}
-	return p
-}
-
-// line judges a list of one line. The words begin with its place in that list,
-// which is not the one in the file.
-func (l *loader) line(path string, o netpolicy.Options) {
-	o.HostAddrs, o.Broadcasts, _ = hostAddrs() // an error comes again where the policy is made
-	if _, err := netpolicy.New(o); err != nil {
-		_, words, found := strings.Cut(err.Error(), "[0] ")
-		if !found {
-			words = err.Error()
-		}
-		l.fault(path, "", "%s", words)
-	}
-}
-
 func (l *loader) issuer(s *settings) issuerSettings {
 	c := l.c.Issuer
 	o := issuerSettings{
 		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs,
-		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile),
+		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile, l.current.Issuer.Certificate),
 	}
-	if o.Certificate == nil {
-		o.Certificate = s.Certificate
+	if c.CertificateFile == "" && s.Certificate != nil && len(o.Listen) > 0 { // one of its own, which may change by itself
+		o.Certificate = l.certificate("tls.certificate_file", l.c.TLS.CertificateFile, l.c.TLS.KeyFile, l.current.Issuer.Certificate)
 	}
 	for _, k := range c.APIKeys {
 		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL})

@@ -148,8 +148,8 @@ func unusualWant(t *testing.T) *settings {
 				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true},
 				auth.DefaultRole()}},
 		Policy: policySettings{Mode: netpolicy.AllowList, Allow: []netip.Prefix{prefix("10.3.0.0/16")}, Deny: []netip.Prefix{prefix("10.3.4.0/24")}},
-		Limits: limitSettings{TenantAllocations: 41, MaxLifetime: 1201 * time.Second, Permissions: 42, Channels: 43, OldChannels: true,
-			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52), NewPeers: perSecond(53, 54)},
+		Limits: limitSettings{Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, MaxLifetime: 1201 * time.Second, OldChannels: true,
+			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52)},
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
 			Listen: []endpoint{{network: "tcp4", address: "127.0.0.1:4004"}, {network: "unix", address: "/run/issuer.sock"}},
@@ -182,7 +182,7 @@ func TestEveryKeyArrives(t *testing.T) {
 	o.Streams.TLS = nil
 	want := unusualWant(t)
 	wantOptions := relay.Options{Listen: want.Listen, Streams: want.Streams, Realm: "other", NonceKey: []byte(nonce),
-		TenantAllocations: 41, Permissions: 42, Channels: 43, OldChannels: true, NewPeers: perSecond(53, 54), DefaultFamily: gate.KeepFamily,
+		Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, OldChannels: true, DefaultFamily: gate.KeepFamily,
 		Redirect: want.Redirect, MaxLifetime: 1201 * time.Second, EndExpired: true}
 	if !reflect.DeepEqual(o, wantOptions) {
 		t.Errorf("the relay gets\n%+v, want\n%+v", o, wantOptions)

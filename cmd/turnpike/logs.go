@@ -26,6 +26,7 @@ type logs struct {
 	// session records does.
 	records *slog.Logger
 
+	level slog.LevelVar
 	queue chan []byte
 	done  chan struct{} // the queue is written
 	lost  atomic.Uint64
@@ -37,9 +38,10 @@ type logs struct {
 // JSON to anything else.
 func newLogs(w io.Writer, format string, level slog.Level) *logs {
 	l := &logs{queue: make(chan []byte, logQueue), done: make(chan struct{}), open: true}
+	l.level.Set(level)
 	asText := format == "text" || format != "json" && isTerminal(w)
 	handler := func(w io.Writer) slog.Handler {
-		o := &slog.HandlerOptions{Level: level}
+		o := &slog.HandlerOptions{Level: &l.level}
 		if asText {
 			return slog.NewTextHandler(w, o)
 		}

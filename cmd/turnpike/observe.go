@@ -33,7 +33,7 @@ func logEnd(log *slog.Logger, r relay.Record) {
 
 // snapshot reads every part's counters for a scrape.
 func (p *parts) snapshot() metrics.Snapshot {
-	st := p.relay.Stats()
+	st, s := p.relay.Stats(), p.settings.Load()
 	m := metrics.Snapshot{
 		Allocations:        st.Allocations,
 		AllocationsTotal:   st.AllocationsTotal,
@@ -52,8 +52,9 @@ func (p *parts) snapshot() metrics.Snapshot {
 		Accounts:           p.ledger.Stats().Accounts,
 		RelayPortsFree:     st.RelayPortsFree,
 		RecordsLost:        st.RecordsLost,
+		PolicyGeneration:   p.relay.PolicyGeneration(),
 		PolicyRules: map[string]int{
-			"allow": len(p.settings.Policy.Allow), "deny": len(p.settings.Policy.Deny)},
+			"allow": len(s.Policy.Allow), "deny": len(s.Policy.Deny)},
 		CertificateNotAfter: map[string]float64{},
 		CertificateErrors:   p.certificateErrors.Load(),
 		LogLinesLost:        p.logs.lost.Load(),
@@ -64,6 +65,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 	for name, c := range p.certificates() {
 		m.CertificateNotAfter[name] = float64(c.NotAfter().Unix())
 	}
+	p.reloads.snapshot(&m)
 	snapshotTransports(&m, st)
 	snapshotPlane(&m, st)
 	snapshotStreams(&m, st.Streams)
@@ -84,6 +86,15 @@ func (p *parts) snapshot() metrics.Snapshot {
 		}
 	}
 	return m
+}
+
+func (x *reloads) snapshot(m *metrics.Snapshot) {
+	m.Reloads = map[string]uint64{
+		"changed": x.changed.Load(), "unchanged": x.unchanged.Load(), "refused": x.refused.Load()}
+	m.ReloadTime = float64(x.since.Load())
+	if !x.failed.Load() {
+		m.ReloadGood = 1
+	}
 }
 
 // snapshotTransports divides by the client's transport, which is the class of a

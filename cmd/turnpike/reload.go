@@ -2,34 +2,51 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"turnpike/pkg/certs"
+	"turnpike/pkg/config"
 )
 
 // certificateEvery is how often certificate files are looked at.
 const certificateEvery = 30 * time.Second
 
-// certificates are those in use by what they are for, each once.
-func (p *parts) certificates() map[string]*certs.Certificate {
-	m := make(map[string]*certs.Certificate)
-	if c := p.settings.Certificate; c != nil {
-		m["relay"] = c
-	}
-	if c := p.settings.Issuer.Certificate; c != nil && c != p.settings.Certificate {
-		m["issuer"] = c
-	}
-	return m
+// reloads is the configuration in force and what became of those that were to
+// take its place. The zero value is that of a server without a file.
+type reloads struct {
+	file       string
+	configured *config.Config     // in force; runReload's own once it runs
+	asked      chan chan reloaded // by the operator's listener
+
+	failed                      atomic.Bool  // the last one
+	since                       atomic.Int64 // Unix seconds: when the last good one was read
+	changed, unchanged, refused atomic.Uint64
 }
 
-// runReload follows the certificate files until ctx ends: at SIGHUP at once, and
-// by itself. Open connections keep the certificate they began with.
+// reloaded is what became of one reload.
+type reloaded struct {
+	// Changed is what is in force now and was not before.
+	Changed []string `json:"changed"`
+	// Restart are changes that take a restart: nothing was taken over then.
+	Restart []string `json:"restart"`
+	// Refused is what is wrong, with its place and cure. Of the configuration
+	// nothing was taken over then; of certificates those are left that are named.
+	Refused []string `json:"refused"`
+}
+
+func (r *reloaded) good() bool { return len(r.Restart)+len(r.Refused) == 0 }
+
+// runReload follows the files until ctx ends: at SIGHUP and when the operator
+// asks, at once; by itself when one has changed or a line of the policy expires.
 func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	all := p.certificates()
-	for name, c := range all {
+	for name, c := range p.certificates() {
 		wg.Go(func() {
 			c.Run(ctx, certificateEvery, func(changed bool, err error) { p.tellCertificate(log, name, c, changed, err) })
 		})
@@ -39,24 +56,108 @@ func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 		case <-ctx.Done():
 			return
 		case <-sig.reload:
-			begun := p.heart.begun.Load() // who is not ready yet is not because of a signal
-			if begun {
-				notifyReloading(log)
-			}
-			bad := 0
-			for name, c := range all {
-				changed, err := c.Reload()
-				if changed || err != nil {
-					p.tellCertificate(log, name, c, changed, err)
-				}
-				if err != nil {
-					bad++
-				}
-			}
-			log.Info("reloaded", "certificates", len(all)-bad, "refused", bad)
-			if begun {
-				notify(log, ready)
-			}
+			p.reload(log, "signal")
+		case answer := <-p.reloads.asked:
+			answer <- p.reload(log, "operator")
+		}
+	}
+}
+
+// reload reads everything again and tells what became of it, the log and the
+// service manager too.
+func (p *parts) reload(log *logs, why string) reloaded {
+	begun := p.heart.begun.Load() // who is not ready yet is not because of a reload
+	if begun {
+		notifyReloading(log)
+		defer notify(log, ready)
+	}
+	r := reloaded{Changed: []string{}, Restart: []string{}, Refused: []string{}} // [] in JSON, not null
+	p.reloadCertificates(log, &r)
+	if p.reloads.file != "" {
+		p.reloadFile(log, &r)
+	}
+	p.reloads.count(&r)
+	args := []any{"asked_by", why, "changed", r.Changed}
+	if r.good() {
+		log.Info("reloaded", args...)
+		return r
+	}
+	log.Error("not everything was reloaded; what is refused stays as it was", append(args, "takes_restart", r.Restart, "refused", r.Refused)...)
+	return r
+}
+
+func (x *reloads) count(r *reloaded) {
+	x.failed.Store(!r.good())
+	switch {
+	case !r.good():
+		x.refused.Add(1)
+		return
+	case len(r.Changed) > 0:
+		x.changed.Add(1)
+	default:
+		x.unchanged.Add(1)
+	}
+	x.since.Store(time.Now().Unix())
+}
+
+// reloadFile reads the configuration and takes over what has changed, all of it
+// or nothing.
+func (p *parts) reloadFile(log *logs, r *reloaded) {
+	x := &p.reloads
+	next, s, warnings, err := loadNext(x.file, x.configured, p.settings.Load())
+	if err != nil {
+		r.Refused = append(r.Refused, strings.Split(err.Error(), "\n")...)
+		return
+	}
+	var live []string
+	for _, c := range x.configured.Changes(next) {
+		if c.Live {
+			live = append(live, c.String())
+		} else {
+			r.Restart = append(r.Restart, c.String())
+		}
+	}
+	if len(r.Restart) > 0 {
+		return
+	}
+	if err := p.takeOver(s, next); err != nil {
+		r.Refused = append(r.Refused, strings.Split(err.Error(), "\n")...)
+		return
+	}
+	for _, w := range warnings {
+		log.Warn("configuration", "warning", w.String())
+	}
+	x.configured = next
+	r.Changed = append(r.Changed, live...)
+}
+
+// certificates are those in use by what they are for, each once.
+func (p *parts) certificates() map[string]*certs.Certificate {
+	s := p.settings.Load()
+	m := make(map[string]*certs.Certificate)
+	if c := s.Certificate; c != nil {
+		m["relay"] = c
+	}
+	if c := s.Issuer.Certificate; c != nil {
+		m["issuer"] = c
+	}
+	return m
+}
+
+// reloadCertificates looks at the files of the certificates in use. What is wrong
+// with one holds up nothing else: they are renewed by others than the
+// configuration.
+func (p *parts) reloadCertificates(log *logs, r *reloaded) {
+	for name, c := range p.certificates() {
+		changed, err := c.Reload()
+		if changed || err != nil {
+			p.tellCertificate(log, name, c, changed, err)
+		}
+		if changed {
+			r.Changed = append(r.Changed, fmt.Sprintf("certificate of %s: valid until %s", name, c.NotAfter().UTC().Format(time.DateTime)))
+		}
+		if err != nil {
+			r.Refused = append(r.Refused, fmt.Sprintf("certificate of %s: %v", name, err))
 		}
 	}
 }
@@ -71,4 +172,10 @@ func (p *parts) tellCertificate(log *logs, name string, c *certs.Certificate, ch
 	default:
 		log.Info("the certificate files are good again", "name", name)
 	}
+}
+
+// loadNext is load for a configuration that is to take the place of another.
+func loadNext(file string, inForce *config.Config, current *settings) (*config.Config, *settings, []config.Warning, error) {
+	c, warnings, err := config.Load(config.Options{Path: file, Environ: os.Environ(), InForce: inForce})
+	return settle(c, current, warnings, err)
 }

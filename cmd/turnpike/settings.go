@@ -6,6 +6,7 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/certs"
+	"turnpike/pkg/config"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
@@ -39,6 +40,11 @@ type settings struct {
 	Operator []endpoint // health and metrics; none: not served
 
 	Drain time.Duration // how long running sessions are served after the first signal
+
+	// File is the configuration that they are of and Configured what it said; none
+	// for a development server.
+	File       string
+	Configured *config.Config
 
 	// OtherPorts says that an address in use may be replaced by another port
 	// of it. Only a development server may: nobody knows its ports beforehand.
@@ -75,13 +81,11 @@ type policySettings struct {
 }
 
 type limitSettings struct {
-	TenantAllocations     int
-	MaxLifetime           time.Duration // of an allocation; the relay's default if 0
-	Permissions, Channels int
-	OldChannels           bool
-	NewPeers              ratelimit.Rate          // of an allocation; the relay's default if zero
-	Replies               ratelimit.BudgetOptions // challenges, and Binding answers each
-	Failures              ratelimit.Rate          // wrong credentials of an address and port
+	relay.Limits
+	MaxLifetime time.Duration // of an allocation; the relay's default if 0
+	OldChannels bool
+	Replies     ratelimit.BudgetOptions // challenges, and Binding answers each
+	Failures    ratelimit.Rate          // wrong credentials of an address and port
 }
 
 type issuerSettings struct {

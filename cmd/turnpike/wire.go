@@ -1,9 +1,7 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"turnpike/auth"
 	"turnpike/pkg/certs"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/metrics"
@@ -22,35 +19,36 @@ import (
 
 // parts are the rooms of a server, wired but not opened.
 type parts struct {
-	settings *settings
-	logs     *logs
-	pools    []relay.Pool
-	keyring  *auth.Keyring
-	ledger   *ratelimit.Ledger
-	relay    *relay.Server
-	heart    heart
-	issuer   atomic.Pointer[issuer.Server] // once everything listens
-	services []netip.AddrPort              // our own TCP listeners, set before relay.Serve
+	settings  atomic.Pointer[settings] // in force
+	logs      *logs
+	pools     []relay.Pool
+	access    access // at the start
+	ledger    *ratelimit.Ledger
+	relay     *relay.Server
+	heart     heart
+	reloads   reloads
+	askers    admission                     // who may ask the issuer
+	issuer    atomic.Pointer[issuer.Server] // once everything listens
+	services  []netip.AddrPort              // our own TCP listeners, set before relay.Serve
+	listening []netip.AddrPort              // the TURN listeners, set by relay.Serve
 
 	certificateErrors atomic.Uint64
 }
 
 // build turns settings into parts. It opens nothing.
 func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
-	p := &parts{settings: s, pools: pools, logs: logs}
+	p := &parts{pools: pools, logs: logs, reloads: reloads{file: s.File, configured: s.Configured, asked: make(chan chan reloaded)}}
+	p.settings.Store(s)
+	p.reloads.since.Store(time.Now().Unix())
 	var err error
-	if p.keyring, err = auth.NewKeyring(s.Keyring); err != nil {
-		return nil, err
-	}
-	verifier, err := auth.NewVerifier(p.keyring, s.Realm, s.Algorithms...)
-	if err != nil {
+	if p.access, err = newAccess(s); err != nil {
 		return nil, err
 	}
 	if p.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{}); err != nil {
 		return nil, err
 	}
 	o := s.relayOptions(pools)
-	o.Verifier, o.Ledger = verifier, p.ledger
+	o.Verifier, o.Ledger = p.access.verifier, p.ledger
 	o.Engines = min(cores(), 4)
 	if o.Replies, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {
 		return nil, err
@@ -65,6 +63,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 		return nil, err
 	}
 	o.Policy = func(listening []netip.AddrPort) (*netpolicy.Policy, error) {
+		p.listening = listening
 		return newPolicy(s.Policy, pools, slices.Concat(listening, p.services))
 	}
 	o.Ended = func(r relay.Record) { logEnd(logs.records, r) }
@@ -76,8 +75,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 	o := relay.Options{
 		Listen: s.Listen, Streams: s.Streams, Relays: pools, Realm: s.Realm, NonceKey: s.NonceKey,
-		TenantAllocations: s.Limits.TenantAllocations, Permissions: s.Limits.Permissions, Channels: s.Limits.Channels,
-		OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family, NewPeers: s.Limits.NewPeers,
+		Limits: s.Limits.Limits, OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family,
 		Redirect: s.Redirect, MaxLifetime: s.Limits.MaxLifetime, EndExpired: s.EndExpired,
 	}
 	if s.Certificate != nil {
@@ -145,20 +143,11 @@ func broadcast(prefix netip.Prefix) (netip.Addr, bool) {
 	return netip.AddrFrom4(last), true
 }
 
-// newIssuer is the credential API of a server that is up.
-func newIssuer(u *up, log *slog.Logger) (*issuer.Server, error) {
-	maker, err := auth.NewIssuer(u.parts.keyring, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	turn, stun := u.uris()
-	return issuer.New(issuer.Options{Issuer: maker, Keys: u.settings.Issuer.Keys, URIs: turn, STUN: stun, Log: log})
-}
-
 // operatorHandler serves health and metrics.
 func operatorHandler(p *parts) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", metrics.Health(p.unready))
+	mux.Handle("/reload", reloadHandler(p.reloads.asked))
 	mux.Handle("/metrics", metrics.New(version(), p.snapshot).Handler())
 	return mux
 }
@@ -166,7 +155,7 @@ func operatorHandler(p *parts) http.Handler {
 // unready says why this server should not get new clients.
 func (p *parts) unready() []string {
 	reasons := append(p.relay.Ready(), p.heart.ready()...)
-	if c := p.settings.Certificate; c != nil && time.Now().After(c.NotAfter()) {
+	if c := p.settings.Load().Certificate; c != nil && time.Now().After(c.NotAfter()) {
 		reasons = append(reasons, "the certificate of the TURN listeners expired on "+c.NotAfter().UTC().Format(time.DateTime))
 	}
 	return reasons

@@ -17,11 +17,10 @@ import (
 // Certificate is a chain and its key, replaceable while in use. Its methods are
 // safe for use by many goroutines.
 type Certificate struct {
-	certFile, keyFile string // empty: made here, no file to look at
-
-	mu      sync.Mutex // one Reload at a time; guards fault
-	fault   string     // what the last one found wrong, or ""
-	current atomic.Pointer[tls.Certificate]
+	mu                sync.Mutex // one Reload at a time; guards what follows but current
+	certFile, keyFile string     // empty: made here, no file to look at
+	fault             string     // what the last one found wrong, or ""
+	current           atomic.Pointer[tls.Certificate]
 }
 
 // Load reads a certificate chain, leaf first, and its private key, both PEM and
@@ -43,11 +42,11 @@ func Load(certFile, keyFile string) (*Certificate, error) {
 // before; another key alone would not fit. On an error, which is [Faults], the
 // old pair stays. One from [SelfSigned] never changes.
 func (c *Certificate) Reload() (changed bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.certFile == "" {
 		return false, nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	pair, err := read(c.certFile, c.keyFile, time.Now())
 	c.fault = ""
 	if err != nil {
@@ -58,6 +57,25 @@ func (c *Certificate) Reload() (changed bool, err error) {
 	}
 	c.current.Store(pair)
 	return true, nil
+}
+
+// Of reports whether it is that of these files.
+func (c *Certificate) Of(certFile, keyFile string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.certFile == certFile && c.keyFile == keyFile
+}
+
+// Replace takes over the files and the pair of another certificate, which is not
+// used any more, and says whether that is another chain. Who serves c serves the
+// other's from now on.
+func (c *Certificate) Replace(with *Certificate) (changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.certFile, c.keyFile, c.fault = with.certFile, with.keyFile, ""
+	pair := with.current.Load()
+	old := c.current.Swap(pair)
+	return !slices.EqualFunc(pair.Certificate, old.Certificate, bytes.Equal)
 }
 
 // Run reloads at every tick until ctx ends. It calls told once for each change,

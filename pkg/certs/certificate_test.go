@@ -84,6 +84,44 @@ func TestReloadUnderLiveConnections(t *testing.T) {
 	expect("back to the first", true, "", 1)
 }
 
+// Another pair of files takes the place of the first under whoever serves it, and
+// is the one that is followed from then on.
+func TestReplace(t *testing.T) {
+	cert1, key1 := numbered(t, 1)
+	cert2, key2 := numbered(t, 2)
+	load := func(cert, key []byte) (*Certificate, string, string) {
+		certFile, keyFile := files(t, cert, key)
+		c, err := Load(certFile, keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, certFile, keyFile
+	}
+	c, _, _ := load(cert1, key1)
+	with, certFile, keyFile := load(cert2, key2)
+	address := echo(t, Relay(c, 0))
+	expect := func(want int64) {
+		t.Helper()
+		if conn, err := dial(t, address, client(func(*tls.Config) {})); err != nil || serial(conn) != want {
+			t.Errorf("a handshake sees another certificate than %d, or %v", want, err)
+		}
+	}
+	expect(1)
+	if !c.Replace(with) {
+		t.Error("another chain is no change")
+	}
+	expect(2)
+	if c.Replace(with) {
+		t.Error("the same chain is a change")
+	}
+	write(t, certFile, cert1, 0o644)
+	write(t, keyFile, key1, 0o640)
+	if changed, err := c.Reload(); !changed || err != nil {
+		t.Errorf("the new files are not followed: %v, %v", changed, err)
+	}
+	expect(1)
+}
+
 // Every handshake while certificates are swapped sees a chain with its own key.
 func TestReloadIsAtomic(t *testing.T) {
 	cert1, key1 := numbered(t, 1)

@@ -52,6 +52,8 @@ func (c *Config) value(s *shape, v reflect.Value, path string) *yaml.Node {
 	for i := range v.Len() {
 		if s.kind == entryList {
 			list.Content = append(list.Content, c.section(s, v.Index(i), entry(path, i)))
+		} else if line, ok := v.Index(i).Addr().Interface().(*Line); ok {
+			list.Content = append(list.Content, lineNode(line))
 		} else {
 			list.Content = append(list.Content, scalarNode(v.Index(i).Interface()))
 		}

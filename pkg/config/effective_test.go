@@ -36,7 +36,12 @@ func TestEffectiveIsAConfiguration(t *testing.T) {
 			t.Errorf("printed\n%s\nread back and printed\n%s", printed, reprinted)
 		}
 		for _, c := range []*Config{c, back} {
-			c.origin = origin{}
+			c.origin, c.sum = origin{}, sum{}
+			for _, lines := range [][]Line{c.Policy.Allow, c.Policy.Deny, c.Policy.Clients.Allow, c.Policy.Clients.Deny, c.Policy.IssuerClients.Deny} {
+				for i := range lines {
+					lines[i].Place = Place{}
+				}
+			}
 			for i := range c.Credentials.IssuerKeys {
 				c.Credentials.IssuerKeys[i].Secret = Secret{}
 			}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -17,7 +18,10 @@ import (
 
 var update = flag.Bool("update", false, "write schema.json anew")
 
-const exampleFile = "../../config.example.yaml"
+const (
+	exampleFile       = "../../config.example.yaml"
+	policyExampleFile = "../../deploy/policy.d/10-example.yaml"
+)
 
 func example(t *testing.T) string {
 	t.Helper()
@@ -132,23 +136,56 @@ func TestExampleNamesItsSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := schemaLine.FindStringSubmatch(example(t))
-	if found == nil {
-		t.Fatal("the first line of the example names no schema")
+	compareSchema(t, exampleFile, schema)
+	if schema, err = PolicySchema(); err != nil {
+		t.Fatal(err)
 	}
-	path := "../../" + found[1]
+	compareSchema(t, policyExampleFile, schema)
+}
+
+// compareSchema compares a schema with the one that an example names.
+func compareSchema(t *testing.T, example string, schema []byte) {
+	text, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := schemaLine.FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("the first line of %s names no schema", example)
+	}
+	path := filepath.Join(filepath.Dir(example), string(found[1]))
 	if *update {
 		if err := os.WriteFile(path, schema, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if stored, err := os.ReadFile(path); err != nil || !bytes.Equal(stored, schema) {
-		t.Errorf("%s is not what Schema gives (%v): go test ./pkg/config -run %s -update", found[1], err, t.Name())
+		t.Errorf("%s is not what is generated (%v): go test ./pkg/config -run %s -update", path, err, t.Name())
 	}
 }
 
 func TestSchema(t *testing.T) {
-	text, err := Schema()
+	schema := compile(t, Schema)
+	for name, file := range map[string]string{"example": example(t), "whole example": wholeExample(t), "every kind": everyKind, "least": "version: 1\n" + shared} {
+		if err := schema.Validate(asJSON(t, file)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, file := range []string{
+		"realm: x", "version: 2", "version: 1\nx: 1", "version: 1\nlog: {x: 1}", "version: 1\nroles: [{id: a, x: 1}]", "version: 1\nroles: [{}]",
+		"version: 1\nrealm: 5", "version: 1\nlog: {level: loud}", "version: 1\nlisten: [{transports: [dtls]}]", "version: 1\ndrain: {timeout: 60}",
+		"version: 1\ndrain: {timeout: 1d}", "version: 1\nrelay: {min_port: 1}", "version: 1\nrelay: {max_port: 65536}", "version: 1\npolicy: {deny: [{ports: [80]}]}", "version: 1\npolicy: {deny: [{match: rfc1918, x: 1}]}",
+		"version: 1\npolicy: []", "version: 1\nissuer: {api_keys: [{id: a, hash: tk_a}]}", "version: 1\nlisten: [{address: 192.0.2.1}]",
+	} {
+		if schema.Validate(asJSON(t, file)) == nil {
+			t.Errorf("the schema lets pass\n%s", file)
+		}
+	}
+}
+
+func compile(t *testing.T, of func() ([]byte, error)) *jsonschema.Schema {
+	t.Helper()
+	text, err := of()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,21 +202,7 @@ func TestSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, file := range map[string]string{"example": example(t), "whole example": wholeExample(t), "every kind": everyKind, "least": "version: 1\n" + shared} {
-		if err := schema.Validate(asJSON(t, file)); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, file := range []string{
-		"realm: x", "version: 2", "version: 1\nx: 1", "version: 1\nlog: {x: 1}", "version: 1\nroles: [{id: a, x: 1}]", "version: 1\nroles: [{}]",
-		"version: 1\nrealm: 5", "version: 1\nlog: {level: loud}", "version: 1\nlisten: [{transports: [dtls]}]", "version: 1\ndrain: {timeout: 60}",
-		"version: 1\ndrain: {timeout: 1d}", "version: 1\nrelay: {min_port: 1}", "version: 1\nrelay: {max_port: 65536}", "version: 1\npolicy: {deny: [10.0.0.0]}",
-		"version: 1\npolicy: []", "version: 1\nissuer: {api_keys: [{id: a, hash: tk_a}]}", "version: 1\nlisten: [{address: 192.0.2.1}]",
-	} {
-		if schema.Validate(asJSON(t, file)) == nil {
-			t.Errorf("the schema lets pass\n%s", file)
-		}
-	}
+	return schema
 }
 
 // TestSchemaDescribesEveryKey: the text is the field's comment.
@@ -188,23 +211,24 @@ func TestSchemaDescribesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var check func(s *shape, t reflect.Type)
-	check = func(s *shape, in reflect.Type) {
+	var check func(s *shape, schema []byte)
+	check = func(s *shape, schema []byte) {
 		for _, f := range s.fields {
-			comment, _ := json.Marshal(comments[in.Name()+"."+in.Field(f.field).Name])
-			if len(comment) <= 2 || !strings.Contains(string(text), `"description": `+string(comment)) {
-				t.Errorf("%s.%s has no description", in.Name(), f.name)
+			comment, _ := json.Marshal(comments[s.typ.Name()+"."+s.typ.Field(f.field).Name])
+			if len(comment) <= 2 || !bytes.Contains(schema, append([]byte(`"description": `), comment...)) {
+				t.Errorf("%s.%s has no description", s.typ.Name(), f.name)
 			}
-			if f.fields != nil {
-				check(f, f.typ)
-			}
+			check(f, schema)
 		}
 	}
-	check(top, top.typ)
+	for s, schema := range map[*shape]func() ([]byte, error){top: Schema, policyTop: PolicySchema} {
+		text, err := schema()
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(s, text)
+		check(lineShape, text)
+	}
 }
 
 // asJSON is a YAML file as a validator of JSON Schema wants it.

@@ -11,6 +11,9 @@ import (
 type Options struct {
 	Path    string   // of the file
 	Environ []string // KEY=value, as os.Environ gives it
+	// InForce is the configuration that what is loaded is to take the place of,
+	// or nil at the start. A list of its policy may not become empty by accident.
+	InForce *Config
 }
 
 // Load reads the file and lays the environment over it. An error is [Faults],
@@ -30,6 +33,9 @@ type loader struct {
 	credentials string // systemd's LoadCredential; may be empty
 	env         map[string]string
 	exposed     bool // anybody may read the file
+	top         *shape
+	inForce     *Config
+	sum         sum
 
 	faults   Faults
 	warnings []Warning
@@ -37,7 +43,8 @@ type loader struct {
 }
 
 func newLoader(o Options) *loader {
-	l := &loader{origin: origin{file: o.Path, places: map[string]place{}}, env: map[string]string{}, bad: map[string]bool{}}
+	l := &loader{origin: origin{file: o.Path, places: map[string]place{}}, env: map[string]string{}, bad: map[string]bool{},
+		top: top, inForce: o.InForce}
 	for _, pair := range o.Environ {
 		name, value, _ := strings.Cut(pair, "=")
 		l.env[name] = value
@@ -46,13 +53,31 @@ func newLoader(o Options) *loader {
 	return l
 }
 
-// load is everything after the file has been read. The text is parsed once:
-// viper gets the values of that parse, so that no second reader of YAML can
-// come to another opinion.
+// load is everything after the file has been read.
 func (l *loader) load(data []byte) (*Config, []Warning, error) {
+	c := l.merge(data)
+	if c == nil {
+		return nil, nil, l.faults
+	}
+	l.complete(c)
+	l.check(c)
+	l.checkShrunk(c)
+	if len(l.faults) > 0 {
+		l.faults.Sort()
+		return nil, l.warnings, l.faults
+	}
+	c.origin, c.sum = l.origin, l.sum
+	return c, l.warnings, nil
+}
+
+// merge lays defaults, file and environment over each other. The text is parsed
+// once: viper gets the values of that parse, so that no second reader of YAML
+// can come to another opinion.
+func (l *loader) merge(data []byte) *Config {
+	l.sum.add("", data)
 	root := l.parse(data)
 	if root == nil {
-		return nil, nil, l.faults
+		return nil
 	}
 	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter)) // dots occur in names
 	setDefaults(v, top, "")
@@ -68,14 +93,7 @@ func (l *loader) load(data []byte) (*Config, []Warning, error) {
 	if err := v.UnmarshalExact(c, strict); err != nil {
 		l.fault("", err.Error(), "")
 	}
-	c.origin = l.origin
-	l.complete(c)
-	l.check(c)
-	if len(l.faults) > 0 {
-		l.faults.Sort()
-		return nil, l.warnings, l.faults
-	}
-	return c, l.warnings, nil
+	return c
 }
 
 const delimiter = "::"
@@ -121,6 +139,7 @@ func (l *loader) complete(c *Config) {
 	l.completeNonceKey(&c.Credentials)
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
+	l.completePolicy(&c.Policy)
 }
 
 // fault is one found while reading the value at path. What depends on that

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -10,8 +11,9 @@ import (
 )
 
 func TestDefaults(t *testing.T) {
-	c := newBed(t).mustLoad("version: 1\n" + shared)
-	c.origin, c.Credentials = origin{}, Credentials{}
+	b := newBed(t)
+	c := b.mustLoad("version: 1\n" + shared)
+	c.origin, c.sum, c.Credentials = origin{}, sum{}, Credentials{}
 	want := &Config{
 		Version: 1,
 		Realm:   "turnpike",
@@ -29,7 +31,7 @@ func TestDefaults(t *testing.T) {
 			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}},
 		Issuer:   Issuer{URIs: []string{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
 		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
-		Policy:   Policy{Mode: Public, Allow: []netip.Prefix{}, Deny: []netip.Prefix{}},
+		Policy:   Policy{Mode: Public, Allow: []Line{}, Deny: []Line{}, Clients: everybody, IssuerClients: everybody, Directory: filepath.Join(b.dir, "policy.d")},
 		Limits: Limits{MaxLifetime: 59 * time.Minute, Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
 			NetworkChallengesPerSecond: 500, NetworkChallengesBurst: 2000, AllChallengesPerSecond: 20000, AllChallengesBurst: 40000,
 			FailuresPerSecond: 1, FailuresBurst: 10},
@@ -74,8 +76,12 @@ log: {level: debug}
 
 const hash = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
 
+// everybody is a client policy without a line.
+var everybody = ClientPolicy{Public, []Line{}, []Line{}}
+
 func TestEveryKindOfValue(t *testing.T) {
-	c := newBed(t).mustLoad(everyKind)
+	b := newBed(t)
+	c := b.mustLoad(everyKind)
 	guest := Role{ID: "guest", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, BytesPerDay: 5,
 		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}
 	for _, tt := range []struct {
@@ -105,7 +111,14 @@ func TestEveryKindOfValue(t *testing.T) {
 		{"api_keys[0].roles", c.Issuer.APIKeys[0].Roles, []string{"guest", "default"}},
 		{"api_keys[0].max_ttl", c.Issuer.APIKeys[0].MaxTTL, time.Hour},
 		{"operator.listen", c.Operator.Listen, []Endpoint{}},
-		{"policy", c.Policy, Policy{AllowList, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}}},
+		{"policy", c.Policy, Policy{
+			Mode:          AllowList,
+			Allow:         []Line{{Match: network("10.0.0.0/8"), Place: Place{c.origin.file, 25, 35}, Path: "policy.allow[0]"}},
+			Deny:          []Line{{Match: network("10.9.0.0/16"), Place: Place{c.origin.file, 25, 55}, Path: "policy.deny[0]"}},
+			Clients:       everybody,
+			IssuerClients: everybody,
+			Directory:     filepath.Join(b.dir, "policy.d"),
+		}},
 		{"drain.timeout", c.Drain.Timeout, time.Duration(0)},
 		{"log", c.Log, Log{"debug", "auto"}},
 	} {
@@ -141,7 +154,7 @@ credentials:
     - {id: app, secret_file: missing}
     - {id: app, role: nobody, secret: ` + key + `}
     - app
-policy: {allow: [10.0.0.0/8, 10.0.0.1], deny: all}
+policy: {allow: [10.0.0.0/8, 10.0.0.1/8], deny: all}
 `)
 	want := `t.yaml:2:8: realm: is empty; give text
 t.yaml:4:14: listen[0].address: is "192.0.2.1", no address with a port; write IP:PORT, such as 0.0.0.0:3478 or "[::]:3478"
@@ -152,8 +165,8 @@ t.yaml:11:30: credentials.shared_secrets[0].secret_file: missing can't be read: 
 t.yaml:12:12: credentials.shared_secrets[1].id: is "app", as credentials.shared_secrets[0].id is; give each its own id
 t.yaml:12:23: credentials.shared_secrets[1].role: is "nobody", and there is no such role; add it to roles, or name one of default
 t.yaml:13:7: credentials.shared_secrets[2]: is a text, not a section; put its keys below it, indented, each with a colon
-t.yaml:14:30: policy.allow[1]: is "10.0.0.1", an address without a length; write 10.0.0.1/32 for the one address
-t.yaml:14:47: policy.deny: is a text, not a list; write a list: [a, b], or a line with a dash for each entry, or [] for none
+t.yaml:14:30: policy.allow[1]: is "10.0.0.1/8", with bits set behind the length; write 10.0.0.0/8, or 10.0.0.1/32 for the one address
+t.yaml:14:49: policy.deny: is a text, not a list; write a list: [a, b], or a line with a dash for each entry, or [] for none
 TURNPIKE_LIMITS__CHANNELS: limits.channels: is "none", no whole number in digits; give a whole number from 1 to 4096
 TURNPIKE_LOG__LEVL: sets no key; did you mean TURNPIKE_LOG__LEVEL?`
 	if got != want {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,3 +66,6 @@ func (b *bed) faults(text string) string {
 	}
 	return strings.ReplaceAll(err.Error(), b.dir+"/", "")
 }
+
+// network is a match of ADDRESS/BITS.
+func network(text string) Match { return Match{Prefix: netip.MustParsePrefix(text)} }

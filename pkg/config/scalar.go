@@ -36,6 +36,9 @@ func (s *shape) parse(text string) (any, problem) {
 			return nil, problem{"is neither true nor false", "write true or false"}
 		}
 		return text == "true", problem{}
+	case s.typ == lineType:
+		m, p := parseMatch(text)
+		return Line{Match: m}, p
 	case isText(s.typ):
 		return s.parseText(text)
 	}
@@ -100,6 +103,12 @@ func (s *shape) parseText(text string) (any, problem) {
 		}
 	case netip.Prefix:
 		return v, prefixProblem(text, v, err)
+	case Match:
+		return parseMatch(text)
+	case Ports:
+		return parsePorts(text)
+	case time.Time:
+		return v, timeProblem(text, err)
 	case netip.AddrPort:
 		return v, addrPortProblem(text, v, err)
 	case netip.Addr:
@@ -131,6 +140,15 @@ func prefixProblem(text string, p netip.Prefix, err error) problem {
 	case p != p.Masked():
 		return problem{"is " + clip(text) + ", with bits set behind the length", fmt.Sprintf("write %v, or %v/%d for the one address",
 			p.Masked(), p.Addr(), p.Addr().BitLen())}
+	}
+	return problem{}
+}
+
+// timeProblem is about an instant. A day alone begins at another one in every
+// time zone.
+func timeProblem(text string, err error) problem {
+	if err != nil {
+		return problem{"is " + clip(text) + ", no time with its zone", "write 2026-12-31T00:00:00Z, or +02:00 and the like for Z (RFC 3339)"}
 	}
 	return problem{}
 }

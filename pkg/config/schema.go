@@ -21,7 +21,12 @@ var source string
 // Schema is the JSON Schema (2020-12) of the file, for editors. The
 // descriptions are the comments in types.go. It knows forms and ranges; what
 // has to fit together is found by Load alone.
-func Schema() ([]byte, error) {
+func Schema() ([]byte, error) { return schemaOf(top, "The configuration of turnpike") }
+
+// PolicySchema is that of a policy file.
+func PolicySchema() ([]byte, error) { return schemaOf(policyTop, "A policy file of turnpike") }
+
+func schemaOf(s *shape, title string) ([]byte, error) {
 	comments, err := fieldComments()
 	if err != nil {
 		return nil, fmt.Errorf("config: schema: %w", err)
@@ -31,9 +36,9 @@ func Schema() ([]byte, error) {
 		Mapper:        textSchema,
 		LookupComment: func(t reflect.Type, field string) string { return comments[t.Name()+"."+field] },
 	}
-	root := r.ReflectFromType(reflect.TypeFor[Config]())
-	root.Title = "The configuration of turnpike"
-	if err := refine(root, top); err != nil {
+	root := r.ReflectFromType(s.typ)
+	root.Title = title
+	if err := refine(root, s); err != nil {
 		return nil, fmt.Errorf("config: schema: %w", err)
 	}
 	text, err := json.MarshalIndent(root, "", "  ")
@@ -70,12 +75,17 @@ var patterns = map[reflect.Type]string{
 	reflect.TypeFor[Endpoint]():       `^(unix:/.+|.+:[0-9]+)$`,
 	reflect.TypeFor[KeyHash]():        `^sha256:[0-9A-Fa-f]{64}$`,
 	reflect.TypeFor[Secret]():         ``,
+	reflect.TypeFor[Match]():          `^([0-9A-Fa-f.:]+([/][0-9]+|-[0-9A-Fa-f.:]+)?|` + strings.Join(presets, "|") + `)$`,
 }
 
 // textSchema is the schema of a value that stands in the file as text.
 func textSchema(t reflect.Type) *jsonschema.Schema {
 	if isDuration(t) {
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`}
+	}
+	if t == reflect.TypeFor[Ports]() {
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+			{Type: "integer", Minimum: "1", Maximum: "65535"}, {Type: "string", Pattern: `^[0-9]+(-[0-9]+)?$`}}}
 	}
 	if pattern, found := patterns[t]; found {
 		return &jsonschema.Schema{Type: "string", Pattern: pattern}
@@ -108,6 +118,13 @@ func refine(of *jsonschema.Schema, s *shape) error {
 			}
 		}
 		f.limit(value)
+		if f.typ == lineType {
+			if err := refine(value, lineShape); err != nil {
+				return err
+			}
+			short := textSchema(reflect.TypeFor[Match]())
+			p.Items = &jsonschema.Schema{OneOf: []*jsonschema.Schema{short, value}}
+		}
 	}
 	return nil
 }

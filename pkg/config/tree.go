@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -75,7 +76,12 @@ func (l *loader) readValue(n *yaml.Node, s *shape, path string) (any, bool) {
 			continue
 		}
 		var ok bool
-		if list[i], ok = l.readScalar(item, s, at); !ok {
+		if s.typ == lineType {
+			list[i], ok = l.readLine(item, s, at)
+		} else {
+			list[i], ok = l.readScalar(item, s, at)
+		}
+		if !ok {
 			list[i] = s.zero() // so that the ones behind it keep their number
 		}
 	}
@@ -125,6 +131,8 @@ func (s *shape) misread(tag string) (cure string) {
 		return "give " + s.want() + ", without quotes"
 	case isInteger(s.typ):
 		return ""
+	case s.typ == reflect.TypeFor[Ports]() && tag == "!!int", s.typ == reflect.TypeFor[time.Time]() && tag == "!!timestamp":
+		return ""
 	case s.typ.Kind() == reflect.Bool && tag != "!!bool":
 		return "write true or false, without quotes"
 	case s.typ.Kind() != reflect.Bool && tag != "!!str":
@@ -161,7 +169,7 @@ func (l *loader) unknown(path string, key *yaml.Node, s *shape) {
 	cure := "the keys here are " + strings.Join(names, ", ")
 	if name := nearest(key.Value, names); name != "" {
 		cure = "did you mean " + name + "?"
-	} else if elsewhere := top.find(key.Value, ""); elsewhere != "" {
+	} else if elsewhere := l.top.find(key.Value, ""); elsewhere != "" {
 		cure = "did you mean " + elsewhere + "?"
 	}
 	l.fault(path, "is not a key", cure)

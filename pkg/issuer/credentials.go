@@ -14,7 +14,8 @@ import (
 // serveCredentials answers POST /v1/credentials. The key comes before the body:
 // nobody without one has it read.
 func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
-	key := s.keys.authenticate(r.Header)
+	m := s.minting.Load()
+	key := m.keys.authenticate(r.Header)
 	if key == nil {
 		s.refuse(w, &refusal{Unauthorized, "", "send a valid API key: Authorization: Bearer tk_..."})
 		return
@@ -28,7 +29,7 @@ func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, refused)
 		return
 	}
-	credential, refused := s.mint(key, a, s.now())
+	credential, refused := s.mint(m.issuer, key, a, s.now())
 	if refused != nil {
 		s.refuse(w, refused)
 		return
@@ -37,12 +38,12 @@ func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
 }
 
 // mint issues what was asked for, within what the key may give, and records it.
-func (s *Server) mint(key *grant, a ask, now time.Time) (auth.Credential, *refusal) {
+func (s *Server) mint(by *auth.Issuer, key *grant, a ask, now time.Time) (auth.Credential, *refusal) {
 	request, refused := key.request(a)
 	if refused != nil {
 		return auth.Credential{}, refused
 	}
-	c, err := s.issuer.Issue(request, now)
+	c, err := by.Issue(request, now)
 	if errors.Is(err, auth.ErrUser) {
 		return auth.Credential{}, &refusal{InvalidUser, "user", strings.TrimPrefix(err.Error(), "auth: ")}
 	}

@@ -64,7 +64,7 @@ func FuzzAuthorization(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		scheme, plain, _ := strings.Cut(line, " ")
 		want := strings.EqualFold(scheme, "Bearer") && plain == b.plain
-		if got := b.keys.authenticate(http.Header{"Authorization": {line}}) != nil; got != want {
+		if got := b.minting.Load().keys.authenticate(http.Header{"Authorization": {line}}) != nil; got != want {
 			t.Fatalf("%q: %v", line, got)
 		}
 	})

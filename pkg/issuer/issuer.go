@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"turnpike/auth"
@@ -43,8 +44,7 @@ type Issued struct {
 
 // Server serves the credential API.
 type Server struct {
-	issuer   *auth.Issuer
-	keys     keyring
+	minting  atomic.Pointer[minting]
 	uris     []string
 	stun     []string
 	now      func() time.Time
@@ -52,6 +52,12 @@ type Server struct {
 	issued   func(Issued)
 	counters Counters
 	routes   map[string]route
+}
+
+// minting is who signs and who may ask. It may be replaced between requests.
+type minting struct {
+	issuer *auth.Issuer
+	keys   keyring
 }
 
 // route is what a path answers to.
@@ -73,24 +79,32 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		faults = append(faults, errors.New("issuer: Options.Log is nil: give a logger"))
 	}
-	keys, err := newKeyring(o.Keys, o.Issuer, o.Now())
-	faults = append(faults, err, checkURIs(o.URIs, o.STUN))
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
-	}
 	s := &Server{
-		issuer: o.Issuer,
-		keys:   keys,
 		uris:   slices.Clone(o.URIs),
 		stun:   slices.Clone(o.STUN),
 		now:    o.Now,
 		log:    o.Log,
 		issued: o.Issued,
 	}
+	faults = append(faults, s.Set(o.Issuer, o.Keys), checkURIs(o.URIs, o.STUN))
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
 	s.routes = map[string]route{
 		"/v1/credentials": {http.MethodPost, s.serveCredentials},
 	}
 	return s, nil
+}
+
+// Set replaces who signs and who may ask, for requests from now on. The error
+// joins every fault of the keys, and then those before stay.
+func (s *Server) Set(issuer *auth.Issuer, keys []APIKey) error {
+	ring, err := newKeyring(keys, issuer, s.now())
+	if err != nil {
+		return err
+	}
+	s.minting.Store(&minting{issuer, ring})
+	return nil
 }
 
 // Counters counts what the server answers.

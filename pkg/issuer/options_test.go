@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -60,6 +61,27 @@ func TestNewCopies(t *testing.T) {
 	if _, a := b.mustPost(t, ""); a.URIs[0] != turnURIs[0] {
 		t.Error("the caller's slice is still in use")
 	}
+}
+
+// Keys and the signing key change between requests; what is wrong changes
+// nothing.
+func TestSet(t *testing.T) {
+	b := newBed(t)
+	old := b.plain
+	if err := b.Set(newIssuer(t, nil), nil); err == nil {
+		t.Error("no key at all was taken")
+	}
+	b.mustPost(t, "")
+	plain, key, err := NewAPIKey(rand.NewChaCha8([32]byte{2}), "next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Set(newIssuer(t, nil), []APIKey{key}); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, b.post("", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+old) }), Unauthorized, "")
+	b.plain = plain
+	b.mustPost(t, "")
 }
 
 func TestNewAPIKey(t *testing.T) {

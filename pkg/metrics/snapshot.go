@@ -72,6 +72,15 @@ type Snapshot struct {
 	EngineFaults map[string]uint64
 	// Accounts is the users and tenants whose use is held in memory.
 	Accounts int
+	// ReloadGood is 1 if the last reload was taken over, 0 if it was refused;
+	// ReloadTime, in Unix seconds, when the configuration in force was last found
+	// to be what the files say; Reloads counts what became of them: changed,
+	// unchanged, refused.
+	ReloadGood int
+	ReloadTime float64
+	Reloads    map[string]uint64
+	// PolicyGeneration numbers the policy in force.
+	PolicyGeneration uint64
 	// PolicyRules is the operator's lines in force, by list: allow, deny.
 	PolicyRules map[string]int
 	// CertificateNotAfter is when certificates expire in Unix seconds, by what

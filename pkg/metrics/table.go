@@ -31,6 +31,7 @@ var (
 	feature    = label{name: "feature"}
 	bufferOf   = label{"buffer", []string{"receive", "send"}}
 	list       = label{"list", []string{"allow", "deny"}}
+	reloads    = label{"result", []string{"changed", "unchanged", "refused"}}
 	stage      = label{"stage", []string{"control", "data"}}
 	method     = label{"method", []string{"binding", "allocate", "refresh", "create_permission", "channel_bind"}}
 	code       = label{name: "code"}
@@ -111,6 +112,14 @@ var table = []family{
 		counter, []label{fault}, func(s Snapshot) []sample { return byLabel(s.EngineFaults) }},
 	{"turnpike_quota_accounts", "Users and tenants whose use is held in memory.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.Accounts) }},
+	{"turnpike_config_last_reload_successful", "1 if the configuration in the files is in force, 0 if the last reload was refused and the one before stays.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.ReloadGood) }},
+	{"turnpike_config_last_reload_success_timestamp_seconds", "Unix time at which the configuration in force was read or found unchanged.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.ReloadTime) }},
+	{"turnpike_config_reloads_total", "Reloads of the configuration, by what became of them.",
+		counter, []label{reloads}, func(s Snapshot) []sample { return byLabel(s.Reloads) }},
+	{"turnpike_policy_generation", "Number of the peer policy in force; the one at the start is 1.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.PolicyGeneration) }},
 	{"turnpike_policy_rules", "Lines of the peer policy in force, by list.",
 		gauge, []label{list}, func(s Snapshot) []sample { return byLabel(s.PolicyRules) }},
 	{"turnpike_tls_certificate_not_after_seconds", "Unix time at which a certificate expires, by what it is for.",

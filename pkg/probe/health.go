@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// maxHealth is far beyond the reasons of any server, in bytes.
-const maxHealth = 64 << 10
+// maxAnswer is far beyond what any server has to say, in bytes.
+const maxAnswer = 1 << 20
 
 // Health asks a running turnpike at its operator listener, http://IP:PORT or
 // unix:PATH, under path (/livez or /readyz), and returns nil if it is well. The
@@ -27,9 +27,30 @@ func Health(ctx context.Context, endpoint, path string) error {
 }
 
 func health(ctx context.Context, endpoint, path string) error {
-	network, address, err := parseEndpoint(endpoint)
+	status, body, err := ask(ctx, http.MethodGet, endpoint, path)
 	if err != nil {
 		return err
+	}
+	return verdict(status, body)
+}
+
+// Post has a running turnpike do something at its operator listener, and returns
+// what it answers. An answer other than 200 is an error.
+func Post(ctx context.Context, endpoint, path string) ([]byte, error) {
+	status, body, err := ask(ctx, http.MethodPost, endpoint, path)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%d %s: %s", status, http.StatusText(status), strings.TrimSpace(string(body)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("probe: %s: %w", endpoint, err)
+	}
+	return body, nil
+}
+
+func ask(ctx context.Context, method, endpoint, path string) (status int, body []byte, err error) {
+	network, address, err := parseEndpoint(endpoint)
+	if err != nil {
+		return 0, nil, err
 	}
 	client := http.Client{
 		Transport: &http.Transport{ // no proxy
@@ -40,20 +61,18 @@ func health(ctx context.Context, endpoint, path string) error {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://turnpike"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://turnpike"+path, nil)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
+	request.Header.Set("Turnpike", "1") // no web page can have a browser send it
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
-	if err != nil {
-		return err
-	}
-	return verdict(response.StatusCode, body)
+	body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	return response.StatusCode, body, err
 }
 
 // parseEndpoint gives network and address as net.Dial has them.

@@ -70,7 +70,7 @@ func TestHealthOfSomebodyElse(t *testing.T) {
 			fmt.Fprint(w, ready)
 		},
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w, strings.Repeat(" ", maxHealth), ready)
+			fmt.Fprint(w, strings.Repeat(" ", maxAnswer), ready)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

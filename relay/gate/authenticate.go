@@ -37,7 +37,7 @@ func (c *call) authenticate() Verdict {
 	case m.username == nil || m.realm == nil || m.nonce == nil:
 		return c.plain(codeBadRequest)
 	}
-	switch c.g.nonces.check(m.nonce, c.p.Transport, c.p.Client.Addr, c.now) {
+	switch c.access.nonces.check(m.nonce, c.p.Transport, c.p.Client.Addr, c.now) {
 	case nonceForeign:
 		return c.plain(codeStaleNonce)
 	case nonceStale:
@@ -91,7 +91,7 @@ func (c *call) identify(s Session, owner bool) *auth.Identity {
 		c.g.counts.auth[auth.OK].Add(1)
 		return s.Identity
 	}
-	id, outcome := c.g.o.Verifier.Verify(string(c.m.username), c.now, c.signing.algorithm(), c.m.signed)
+	id, outcome := c.access.verifier.Verify(string(c.m.username), c.now, c.signing.algorithm(), c.m.signed)
 	c.g.counts.auth[outcome].Add(1)
 	if outcome != auth.OK {
 		return nil

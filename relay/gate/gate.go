@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v3"
@@ -13,8 +14,14 @@ import (
 // Gate judges packets. Its methods may be called from any goroutine.
 type Gate struct {
 	o      Options
-	nonces nonces
+	access atomic.Pointer[access]
 	counts Counters
+}
+
+// access is who is let in. It may be replaced while packets are judged.
+type access struct {
+	verifier *auth.Verifier
+	nonces   nonces
 }
 
 // New makes a Gate. The error names every fault of the options.
@@ -23,12 +30,35 @@ func New(o Options) (*Gate, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gate{
-		o:      o,
-		nonces: nonces{newNonceMAC(o.NonceKey), uint32(o.NonceLifetime / time.Second), newOffer(o.Verifier.Algorithms())},
-	}
+	g := &Gate{o: o}
+	g.setAccess(o.Verifier, o.NonceKey)
 	g.o.NonceKey = nil // the caller's, and of no use any more
 	return g, nil
+}
+
+// SetAccess replaces the verifier and the key of nonces; the old ones stay where
+// the new are not given. Sessions live on: they are known by their own keys. With
+// another key every client is challenged anew.
+func (g *Gate) SetAccess(v *auth.Verifier, nonceKey []byte) error {
+	if nonceKey != nil && len(nonceKey) < minNonceKey {
+		return shortNonceKey(nonceKey)
+	}
+	g.setAccess(v, nonceKey)
+	return nil
+}
+
+func (g *Gate) setAccess(v *auth.Verifier, nonceKey []byte) {
+	next := new(access)
+	if old := g.access.Load(); old != nil {
+		*next = *old
+	}
+	if v != nil {
+		next.verifier = v
+	}
+	if nonceKey != nil {
+		next.nonces = nonces{newNonceMAC(nonceKey), uint32(g.o.NonceLifetime / time.Second), newOffer(next.verifier.Algorithms())}
+	}
+	g.access.Store(next)
 }
 
 // Counters is what the gate has done so far.
@@ -36,11 +66,12 @@ func (g *Gate) Counters() *Counters { return &g.counts }
 
 // call is one packet on its way through the gate.
 type call struct {
-	g   *Gate
-	p   Packet
-	now time.Time
-	out []byte
-	m   message
+	g      *Gate
+	access *access
+	p      Packet
+	now    time.Time
+	out    []byte
+	m      message
 
 	signing signing // of what is authenticated
 }
@@ -49,8 +80,8 @@ type call struct {
 // dataplane.MaxControl bytes it never needs other memory. Nothing of the
 // verdict points into the packet.
 func (g *Gate) Judge(p Packet, now time.Time, out []byte) Verdict {
-	c := call{g: g, p: p, now: now, out: out}
-	c.m.negotiates, c.m.dontFragment = len(g.nonces.offer.list) > 0, g.o.DontFragment
+	c := call{g: g, access: g.access.Load(), p: p, now: now, out: out}
+	c.m.negotiates, c.m.dontFragment = len(c.access.nonces.offer.list) > 0, g.o.DontFragment
 	if badSource(p.Client.Addr) {
 		return c.drop(BadSource)
 	}
@@ -136,7 +167,7 @@ func (c *call) reply(code int, who *auth.Identity) Verdict {
 
 // challenge adds what the client needs to authenticate (RFC 8489 §9.2.4).
 func (c *call) challenge(r *reply) {
-	n := &c.g.nonces
+	n := &c.access.nonces
 	copy(r.add(stun.AttrRealm, len(c.g.o.Realm)), c.g.o.Realm)
 	nonce := n.issue(c.p.Transport, c.p.Client.Addr, c.now)
 	v := r.add(stun.AttrNonce, len(n.offer.cookie)+nonceSize)

@@ -199,7 +199,7 @@ func (r *rig) judge(b []byte) Verdict {
 }
 
 func (r *rig) nonce() string {
-	n := r.g.nonces.issue(r.transport, r.client.Addr, r.now)
+	n := r.g.access.Load().nonces.issue(r.transport, r.client.Addr, r.now)
 	return string(n[:])
 }
 

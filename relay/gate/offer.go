@@ -60,7 +60,7 @@ func (s signing) algorithm() auth.Algorithm {
 // what came back is not what was offered, so that somebody between may have
 // changed either.
 func (c *call) negotiate() bool {
-	m, o := &c.m, c.g.nonces.offer
+	m, o := &c.m, c.access.nonces.offer
 	if m.algorithm == nil && m.algorithms == nil {
 		return true
 	}

@@ -112,7 +112,7 @@ func (o Options) validate() error {
 		fault("Realm %q: give 1 to %d printable ASCII characters without quote or backslash", o.Realm, maxOurRealm)
 	}
 	if len(o.NonceKey) < minNonceKey {
-		fault("NonceKey has %d bytes: give %d random ones or more", len(o.NonceKey), minNonceKey)
+		faults = append(faults, shortNonceKey(o.NonceKey))
 	}
 	if o.NonceLifetime < time.Second || o.NonceLifetime > nonceMax {
 		fault("NonceLifetime %v: give 1s to %v, or 0 for %v", o.NonceLifetime, nonceMax, nonceLife)
@@ -151,6 +151,10 @@ func (o Options) validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+func shortNonceKey(key []byte) error {
+	return fmt.Errorf("gate: NonceKey has %d bytes: give %d random ones or more", len(key), minNonceKey)
 }
 
 func validRealm(realm string) bool {

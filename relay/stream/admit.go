@@ -58,6 +58,9 @@ func (s *Server) claim(c *Conn) Reason {
 }
 
 func (s *Server) claimLocked(c *Conn) Reason {
+	if !s.o.Admit(c.remote.Addr()) {
+		return Denied
+	}
 	p := source(c.remote.Addr())
 	of := s.sources[p]
 	if of.conns >= s.o.MaxConnsPerIP {
@@ -67,6 +70,24 @@ func (s *Server) claimLocked(c *Conn) Reason {
 	s.sources[p] = of
 	c.source, c.claimed = p, true
 	return Alive
+}
+
+// Recheck ends the connections whose clients may not come any more.
+func (s *Server) Recheck() {
+	for _, c := range s.denied() {
+		c.end(Denied)
+	}
+}
+
+func (s *Server) denied() (some []*Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.claimed && !s.o.Admit(c.remote.Addr()) {
+			some = append(some, c)
+		}
+	}
+	return some
 }
 
 // leave gives back what the connection had.

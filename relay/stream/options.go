@@ -26,6 +26,10 @@ type Options struct {
 	// Gone is told once of every connection that Frame has seen, after the last
 	// Frame, when the connection is over.
 	Gone func(c *Conn)
+	// Admit says whether a client may come, by its address: that which the PROXY
+	// header names, behind a proxy. It is asked before anything is done for the
+	// connection, and again by Recheck. nil: everybody may. It must not wait.
+	Admit func(netip.Addr) bool
 	// TLS is required to serve a Kind with TLS. One Write is one record only
 	// with DynamicRecordSizingDisabled.
 	TLS *tls.Config
@@ -72,6 +76,9 @@ type Kind struct {
 
 // withDefaults fills in what was left out.
 func (o Options) withDefaults() Options {
+	if o.Admit == nil {
+		o.Admit = func(netip.Addr) bool { return true }
+	}
 	preset(&o.MaxConns, 10000)
 	preset(&o.MaxConnsPerIP, 256)
 	preset(&o.MaxHandshakes, 64)

@@ -5,6 +5,7 @@ type Reason uint8
 
 const (
 	Alive            Reason = iota // it is not over
+	Denied                         // refused or cut: Options.Admit
 	MaxConns                       // refused: Options.MaxConns
 	MaxConnsPerIP                  // refused: Options.MaxConnsPerIP
 	MaxHandshakes                  // refused or cut: Options.MaxHandshakes, or its source has half of them
@@ -28,7 +29,7 @@ const (
 )
 
 var reasonNames = [NumReasons]string{
-	Alive: "alive", MaxConns: "max_conns", MaxConnsPerIP: "max_conns_per_ip", MaxHandshakes: "max_handshakes",
+	Alive: "alive", Denied: "client_denied", MaxConns: "max_conns", MaxConnsPerIP: "max_conns_per_ip", MaxHandshakes: "max_handshakes",
 	NotTURN: "not_turn", WrongKind: "wrong_kind", BadProxy: "proxy", HandshakeFailed: "handshake",
 	HandshakeTimeout: "handshake_timeout", FirstFrame: "first_frame", FrameTimeout: "frame_timeout",
 	Unauthenticated: "unauthenticated", Idle: "idle", SlowReader: "slow_reader", WriteTimeout: "write_timeout",

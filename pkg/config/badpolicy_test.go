@@ -1,0 +1,50 @@
+package config
+
+// forms is the cure of what is no match.
+const forms = "write ADDRESS/BITS, FROM-TO, an address or a preset (special-purpose, cloud-metadata, transition, rfc1918, local-routes, self)"
+
+// badPolicyFiles are policy files with all that must be said of them.
+var badPolicyFiles = []struct{ name, file, want string }{
+	{"empty", "", "1:1: is empty; begin with version: 1; config.example.yaml has every key"},
+	{"comments alone", "# version: 1\n", "1:1: is empty; begin with version: 1; config.example.yaml has every key"},
+	{"no version", "peers: {deny: [192.0.2.1]}\n", "1:1: version: is missing; add version: 1"},
+	{"no line", "version: 1\npeers: {deny: []}\n", "1:1: has no line in any list; write one, say allow_empty: true in it, or take the file away"},
+	{"cut in a line", "version: 1\npeers:\n  deny:\n    - 192.0.2.0/2", "4:1: has no line end at its end, like a file that was cut short; write the whole file, its last line with a line end\n" +
+		"4:7: peers.deny[0]: is \"192.0.2.0/2\", with bits set behind the length; write 192.0.0.0/2, or 192.0.2.0/32 for the one address"},
+	{"cut behind a key", "version: 1\npeers:\n  deny:\n", "3:3: peers.deny: is without a value, not a list; write a list: [a, b], or a line with a dash for each entry, or [] for none"},
+	{"cut in the long form", "version: 1\npeers:\n  deny:\n    - {match: 192.0.2.1,\n", "4:5: YAML: did not find expected node content; look at the indentation, the quotes and the brackets there"},
+	{"unknown key", "version: 1\npeer: {deny: [192.0.2.1]}\n", "2:1: peer: is not a key; did you mean peers?"},
+	{"key of the main file", "version: 1\ndeny: [192.0.2.1]\n", "2:1: deny: is not a key; did you mean peers.deny?"},
+	{"unknown key of a line", "version: 1\npeers: {deny: [{match: 192.0.2.1, port: [1]}]}\n", "2:35: peers.deny[0].port: is not a key; did you mean ports?"},
+	{"key twice", "version: 1\npeers: {deny: [192.0.2.1], deny: [192.0.2.2]}\n", "2:28: peers.deny: is given twice, the first time in line 2; keep one of them"},
+	{"key of a line twice", "version: 1\npeers: {deny: [{match: 192.0.2.1, match: 192.0.2.2}]}\n", "2:35: peers.deny[0].match: is given twice, the first time in line 2; keep one of them"},
+	{"no match", "version: 1\npeers: {deny: [{ports: [80]}]}\n", "2:16: peers.deny[0].match: is missing; add match: ADDRESS/BITS, FROM-TO, an address or a preset"},
+	{"host bits", "version: 1\npeers: {deny: [10.1.2.3/8]}\n", `2:16: peers.deny[0]: is "10.1.2.3/8", with bits set behind the length; write 10.0.0.0/8, or 10.1.2.3/32 for the one address`},
+	{"host name", "version: 1\npeers: {deny: [sfu.example.org]}\n", `2:16: peers.deny[0]: is "sfu.example.org", a name; write its addresses, names are not looked up`},
+	{"preset misspelt", "version: 1\npeers: {deny: [rfc-1918]}\n", `2:16: peers.deny[0]: is "rfc-1918", no preset; give one of special-purpose, cloud-metadata, transition, rfc1918, local-routes, self; did you mean rfc1918?`},
+	{"nothing of the kind", "version: 1\npeers: {deny: [everything]}\n", `2:16: peers.deny[0]: is "everything", no network; ` + forms},
+	{"wildcard", "version: 1\npeers: {deny: [\"10.*\"]}\n", `2:16: peers.deny[0]: is "10.*", no network; ` + forms},
+	{"short address", "version: 1\npeers: {deny: [10.1]}\n", "2:16: peers.deny[0]: is a number; put it in quotes"},
+	{"mapped network", "version: 1\npeers: {deny: [\"::ffff:10.0.0.0/104\"]}\n", `2:16: peers.deny[0]: is "::ffff:10.0.0.0/104", an IPv4-mapped network; write 10.0.0.0/8, mapped addresses are judged as IPv4`},
+	{"mapped address", "version: 1\npeers: {deny: [\"::ffff:10.0.0.1\"]}\n", `2:16: peers.deny[0]: is "::ffff:10.0.0.1", an IPv4-mapped address; write 10.0.0.1, mapped addresses are judged as IPv4`},
+	{"mapped end", "version: 1\npeers: {deny: [\"::ffff:10.0.0.1-::ffff:10.0.0.9\"]}\n", `2:16: peers.deny[0]: is "::ffff:10.0.0.1-::ffff:10.0.0.9", an IPv4-mapped address; write 10.0.0.1, mapped addresses are judged as IPv4`},
+	{"zone", "version: 1\npeers: {deny: [\"fe80::1%eth0\"]}\n", `2:16: peers.deny[0]: is "fe80::1%eth0", an address with a zone; write it without, no datagram carries a zone (RFC 4007 §6)`},
+	{"reversed range", "version: 1\npeers: {deny: [10.0.0.9-10.0.0.1]}\n", `2:16: peers.deny[0]: is "10.0.0.9-10.0.0.1", a range that ends before it begins; write 10.0.0.1-10.0.0.9`},
+	{"mixed families", "version: 1\npeers: {deny: [\"10.0.0.1-2001:db8::1\"]}\n", `2:16: peers.deny[0]: is "10.0.0.1-2001:db8::1", a range over two families; write FROM-TO with two IPv4 or two IPv6 addresses`},
+	{"port 0", "version: 1\npeers: {deny: [{match: self, ports: [0]}]}\n", `2:38: peers.deny[0].ports[0]: is "0", no port; write PORT or FROM-TO, from 1 to 65535`},
+	{"port beyond", "version: 1\npeers: {deny: [{match: self, ports: [65536]}]}\n", `2:38: peers.deny[0].ports[0]: is "65536", no port; write PORT or FROM-TO, from 1 to 65535`},
+	{"octal port", "version: 1\npeers: {deny: [{match: self, ports: [010]}]}\n", `2:38: peers.deny[0].ports[0]: is "010", no port; write PORT or FROM-TO, from 1 to 65535`},
+	{"reversed ports", "version: 1\npeers: {deny: [{match: self, ports: [90-80]}]}\n", `2:38: peers.deny[0].ports[0]: is "90-80", a range that ends before it begins; write 80-90`},
+	{"one port", "version: 1\npeers: {deny: [{match: self, ports: 80}]}\n", "2:37: peers.deny[0].ports: is a number, not a list; write a list: [a, b], or a line with a dash for each entry, or [] for none"},
+	{"port as float", "version: 1\npeers: {deny: [{match: self, ports: [80.5]}]}\n", "2:38: peers.deny[0].ports[0]: is a number; put it in quotes"},
+	{"day", "version: 1\npeers: {deny: [{match: self, expires_at: 2026-12-31}]}\n", `2:42: peers.deny[0].expires_at: is "2026-12-31", no time with its zone; write 2026-12-31T00:00:00Z, or +02:00 and the like for Z (RFC 3339)`},
+	{"no time", "version: 1\npeers: {deny: [{match: self, expires_at: tomorrow}]}\n", `2:42: peers.deny[0].expires_at: is "tomorrow", no time with its zone; write 2026-12-31T00:00:00Z, or +02:00 and the like for Z (RFC 3339)`},
+	{"no day", "version: 1\npeers: {deny: [{match: self, expires_at: \"2026-02-30T00:00:00Z\"}]}\n", `2:42: peers.deny[0].expires_at: is "2026-02-30T00:00:00Z", no time with its zone; write 2026-12-31T00:00:00Z, or +02:00 and the like for Z (RFC 3339)`},
+	{"line end in a comment", "version: 1\npeers: {deny: [{match: self, comment: \"a\\nb\"}]}\n", `2:39: peers.deny[0].comment: is "a\nb"; give up to 200 bytes of printable text in one line`},
+	{"number for a ticket", "version: 1\npeers: {deny: [{match: self, ticket: 12}]}\n", "2:38: peers.deny[0].ticket: is a number; put it in quotes"},
+	{"ports of clients", "version: 1\nclients: {deny: [{match: self, ports: [80]}]}\n", "2:18: clients.deny[0].ports: chooses clients by port, and they come from any; take the ports away"},
+	{"alias", "version: 1\npeers: {deny: &a [192.0.2.1], allow: *a}\n", "2:9: peers.deny: has a YAML anchor; take it away, aliases are not read\n2:31: peers.allow: is a YAML alias; write out what it stands for"},
+	{"alias of a line", "version: 1\npeers: {deny: [&a {match: self}, *a]}\n", "2:16: peers.deny[0]: has a YAML anchor; take it away, aliases are not read\n2:34: peers.deny[1]: is a YAML alias; write out what it stands for"},
+	{"second document", "version: 1\npeers: {deny: [self]}\n---\nversion: 1\n", "3:1: a second document begins; keep one document in the file"},
+	{"list of lists", "version: 1\npeers: {deny: [[self]]}\n", "2:16: peers.deny[0]: is a list; give ADDRESS/BITS, FROM-TO, an address or a preset"},
+}
