@@ -68,6 +68,7 @@ var allowed = []struct {
 	{"github.com/coreos/go-systemd/v22", []string{"turnpike/cmd/turnpike"}, "sd_notify"},
 	{"github.com/spf13/viper", []string{"turnpike/pkg/config"}, "merges file and environment"},
 	{"go.yaml.in/yaml/v3", []string{"turnpike/pkg/config"}, "lines and columns, repeated keys; viper's own parser"},
+	{"github.com/fsnotify/fsnotify", []string{"turnpike/pkg/config"}, "comes with viper: notice of changed files"},
 	{"github.com/go-viper/mapstructure/v2", []string{"turnpike/pkg/config"}, "comes with viper: typed decoding"},
 	{"github.com/invopop/jsonschema", []string{"turnpike/pkg/config"}, "the schema of the configuration from its types"},
 	{"github.com/prometheus/client_golang", []string{"turnpike/pkg/metrics"}, "the exposition format and the runtime's metrics"},
