@@ -111,3 +111,38 @@ func (l *loader) line(line *config.Line, o netpolicy.Options) {
 		l.faults = append(l.faults, line.Fault(words, ""))
 	}
 }
+
+// explain says what becomes of a peer, or with port 0 of a permission for it, by
+// which rule and where that stands.
+func (h *host) explain(peer netip.AddrPort) (allowed bool, words string) {
+	verdict, asked := h.policy.Peer(peer, nil), peer.String()
+	if peer.Port() == 0 {
+		asked, verdict = peer.Addr().String(), h.policy.Permission(peer.Addr())
+		if verdict.Rule == netpolicy.OwnRelay {
+			return true, asked + ": allowed by own_relay: a relay address of ours; each port is judged when it is used"
+		}
+		for peer.Port() == 0 || h.policy.Peer(peer, nil).Rule != verdict.Rule && peer.Port() < 65535 {
+			peer = netip.AddrPortFrom(peer.Addr(), peer.Port()+1) // past those of our services
+		}
+	}
+	_, why, _ := strings.Cut(h.policy.Explain(peer, nil), ": ")
+	peers := h.c.Policy.PeerLines()
+	for list, lines := range map[string][]config.Line{"deny line ": peers.Deny, "allow line ": peers.Allow} {
+		if _, prefix, found := strings.Cut(why, list); found {
+			why += placeOf(prefix, lines)
+		}
+	}
+	return verdict.Allowed, asked + ": " + why
+}
+
+// placeOf is where the line stands that has the prefix, with what it says beside.
+func placeOf(prefix string, lines []config.Line) string {
+	for i := range lines {
+		for _, p := range (&loader{}).prefixes(lines[i:i+1], time.Now()) {
+			if p.String() == prefix {
+				return " at " + lines[i].Place.String() + " (" + lines[i].String() + ")"
+			}
+		}
+	}
+	return ""
+}

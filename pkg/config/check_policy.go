@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // checkClients judges who may come, as far as that is wrong by itself.
@@ -12,6 +13,19 @@ func (l *loader) checkClients(p *Policy) {
 		l.checkClientLines(k.main, c.lists())
 		if c.Mode == AllowList && len(p.all(i+1).Allow) == 0 && len(l.faults) == 0 {
 			l.warn(under(k.main, "mode"), "is allowlist, and no line allows anybody", "allow somebody in "+k.main+".allow or a policy file, or take the mode away")
+		}
+	}
+}
+
+// warnExpired tells the lines that count for nothing any more.
+func (l *loader) warnExpired(p *Policy, now time.Time) {
+	for kind := range kinds {
+		for _, key := range listKeys {
+			for _, line := range p.all(kind).named(key) {
+				if line.Expired(now) {
+					l.warnings = append(l.warnings, Warning(line.Fault("expired at "+line.ExpiresAt.Format(time.RFC3339)+" and counts for nothing", "take the line away")))
+				}
+			}
 		}
 	}
 }

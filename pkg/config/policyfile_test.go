@@ -109,7 +109,7 @@ func TestFaultsOfAllFiles(t *testing.T) {
 	b.putPolicy("c.yaml", "")
 	got := b.faults("version: 1\nrealm: 5\n" + shared)
 	want := `policy.d/a.yaml:2:16: peers.deny[0]: is "x.example", a name; write its addresses, names are not looked up
-policy.d/c.yaml:1:1: is empty; begin with version: 1; config.example.yaml has every key
+policy.d/c.yaml:1:1: is empty; begin with version: 1; deploy/policy.d/10-example.yaml has every key
 t.yaml:2:8: realm: is a number; put it in quotes
 policy.d/b.yaml: can't be read: it is not a regular file; give a file that this user may read, split a large one, or take it away`
 	if got != want {
