@@ -202,10 +202,10 @@ func (l *loader) policy() policySettings {
 		p.Mode = netpolicy.AllowList
 	}
 	for i, line := range c.Allow {
-		l.line(fmt.Sprintf("policy.allow[%d]", i), netpolicy.Options{Allow: []netip.Prefix{line}})
+		l.line(fmt.Sprintf("policy.allow[%d]", i), netpolicy.Options{Allow: netpolicy.Lines(line)})
 	}
 	for i, line := range c.Deny {
-		l.line(fmt.Sprintf("policy.deny[%d]", i), netpolicy.Options{Deny: []netip.Prefix{line}})
+		l.line(fmt.Sprintf("policy.deny[%d]", i), netpolicy.Options{Deny: netpolicy.Lines(line)})
 	}
 	return p
 }

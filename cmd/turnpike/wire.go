@@ -105,7 +105,7 @@ func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*net
 		}
 	}
 	return netpolicy.New(netpolicy.Options{
-		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny,
+		Mode: s.Mode, Allow: netpolicy.Lines(s.Allow...), Deny: netpolicy.Lines(s.Deny...),
 		RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts,
 	})
 }
