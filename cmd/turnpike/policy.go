@@ -28,6 +28,7 @@ func policyCommand() *cobra.Command {
 
 func policyTestCommand() *cobra.Command {
 	var role string
+	var client, issuerClient bool
 	c := &cobra.Command{
 		Use:   "test IP[:PORT]",
 		Short: "Tell whether a peer may be reached, and by which rule",
@@ -35,12 +36,17 @@ func policyTestCommand() *cobra.Command {
 			"and line that stands. With a port it is judged as a datagram and a ChannelBind are; without\n" +
 			"one as CreatePermission is, since a permission has no port (RFC 8656 §9). It reads the\n" +
 			"configuration as serve does and asks no server, so no relay port is in use.\n\n" +
+			"With --client or --issuer-client it tells whether a client with that address may send to\n" +
+			"the relay, or ask the issuer.\n\n" +
 			"Exit code 0: allowed, 1: denied, 2: no such address or role, 78: the configuration is bad.",
 		Example: "  turnpike policy test 10.20.30.40:10000\n  turnpike policy test '[2001:db8::1]:443' --role guest",
 		Args:    cobra.ExactArgs(1),
 	}
 	file := configFlag(c)
+	c.Flags().BoolVar(&client, "client", false, "judge a client that sends to the relay")
+	c.Flags().BoolVar(&issuerClient, "issuer-client", false, "judge a client that asks the issuer")
 	c.Flags().StringVar(&role, "role", "", "judge for the clients of this `ROLE`")
+	c.MarkFlagsMutuallyExclusive("client", "issuer-client", "role")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		peer, err := parsePeer(args[0])
 		if err != nil {
@@ -53,7 +59,10 @@ func policyTestCommand() *cobra.Command {
 		if err := h.checkRole(role); err != nil {
 			return badQuestion{fmt.Errorf("policy test: %w", err)}
 		}
-		allowed, words := h.explain(peer)
+		allowed, words, err := h.explain(peer, client, issuerClient)
+		if err != nil {
+			return err
+		}
 		fmt.Fprintln(c.OutOrStdout(), words)
 		if role != "" {
 			fmt.Fprintf(c.OutOrStdout(), "role %s has no peers of its own: the policy is the one of all roles\n", role)
@@ -64,6 +73,26 @@ func policyTestCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// explain says what becomes of a peer or a client, by which rule and where that
+// stands. Port 0 stands for none.
+func (h *host) explain(peer netip.AddrPort, client, issuerClient bool) (allowed bool, words string, err error) {
+	lists := h.s.Policy.Clients
+	if issuerClient {
+		lists = h.s.Policy.IssuerClients
+	}
+	switch {
+	case client || issuerClient:
+		clients, err := newClients(lists)
+		if err != nil {
+			return false, "", err
+		}
+		return clients.Admits(peer.Addr()), clients.Explain(peer.Addr()), nil
+	case peer.Port() == 0:
+		return h.policy.Permission(peer.Addr()).Allowed, h.policy.ExplainPermission(peer.Addr()), nil
+	}
+	return h.policy.Peer(peer, nil).Allowed, h.policy.Explain(peer, nil), nil
 }
 
 // parsePeer reads an address, with or without a port; without one the port is 0.

@@ -38,7 +38,10 @@ type parts struct {
 // build turns settings into parts. It opens nothing.
 func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	p := &parts{settings: s, pools: pools, logs: logs}
-	var err error
+	err := s.Policy.unjudged()
+	if err != nil {
+		return nil, err
+	}
 	if p.keyring, err = auth.NewKeyring(s.Keyring); err != nil {
 		return nil, err
 	}
@@ -108,6 +111,15 @@ func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*net
 		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny,
 		RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts,
 	})
+}
+
+// newClients says which clients of this host may come.
+func newClients(s clientSettings) (*netpolicy.Clients, error) {
+	hosts, _, err := hostAddrs()
+	if err != nil {
+		return nil, err
+	}
+	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: hosts})
 }
 
 // hostAddrs are the addresses of this host's interfaces, and the directed

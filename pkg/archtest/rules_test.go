@@ -62,6 +62,7 @@ var allowed = []struct {
 	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine", "turnpike/pkg/probe"}, "STUN numbers and codec, behind our own checks"},
 	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
 	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio", "turnpike/pkg/load"}, "sends that never wait, batches of datagrams, epoll"},
+	{"github.com/gaissmai/bart", []string{"turnpike/pkg/netpolicy"}, "longest match in lists of 100,000 prefixes"},
 	{"github.com/pires/go-proxyproto", []string{"turnpike/relay/stream"}, "PROXY headers of load balancers"},
 	{"golang.org/x/sync", []string{"turnpike/cmd/turnpike"}, "errgroup: several servers, one end"},
 	{"github.com/spf13/cobra", []string{"turnpike/cmd/turnpike"}, "subcommands, help, completion"},

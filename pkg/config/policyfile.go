@@ -37,6 +37,10 @@ func (l *loader) completePolicy(p *Policy) {
 	if l.isBad(path) {
 		return
 	}
+	if l.inFolder(p.Directory) == l.dir {
+		l.fault(path, "is the folder of the configuration itself", "make a folder for the policy files alone, such as "+defaultDirectory)
+		return
+	}
 	shown, names, err := l.policyNames(p.Directory)
 	p.Directory = l.inFolder(p.Directory)
 	switch {
@@ -55,7 +59,7 @@ func (l *loader) completePolicy(p *Policy) {
 // inFolder is a path that starts at the folder of the configuration.
 func (l *loader) inFolder(path string) string {
 	if filepath.IsAbs(path) {
-		return path
+		return filepath.Clean(path)
 	}
 	return filepath.Join(l.dir, path)
 }

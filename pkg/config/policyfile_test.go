@@ -135,6 +135,9 @@ func TestPolicyDirectory(t *testing.T) {
 	if got, want := b.faults(other), "t.yaml:2:21: policy.directory: lists can't be read: no such file or directory; give a folder that this user may read, or take the key away"; got != want {
 		t.Errorf("a folder that was named and is not there\ngot  %s\nwant %s", got, want)
 	}
+	if got, want := b.faults("version: 1\npolicy: {directory: .}\n"+shared), "t.yaml:2:21: policy.directory: is the folder of the configuration itself; make a folder for the policy files alone, such as policy.d"; got != want {
+		t.Errorf("its own folder\ngot  %s\nwant %s", got, want)
+	}
 	b.put("lists", "", 0o600)
 	if got := b.faults(other); !strings.Contains(got, "policy.directory: lists can't be read: ") {
 		t.Errorf("a file for a folder: %s", got)

@@ -247,7 +247,7 @@ func TestAgainstModel(t *testing.T) {
 			deny:  []modelRange{modelPrefix(deny.String())},
 			allow: []modelRange{modelPrefix(allow.String())},
 		}
-		o := Options{Mode: m.mode, Deny: []netip.Prefix{deny}, Allow: []netip.Prefix{allow}}
+		o := Options{Mode: m.mode, Deny: Lines(deny), Allow: Lines(allow)}
 		p, err := New(o)
 		if err != nil {
 			// An allow line is refused if it would open nothing, or if it is
