@@ -131,10 +131,10 @@ func wrongRange(from, to netip.Addr) string {
 	switch {
 	case !usable(from) || !usable(to):
 		return "not a range; write FROM-TO, two addresses without zone"
-	case from.Is4In6() || to.Is4In6():
+	case from.Unmap().BitLen() != to.Unmap().BitLen():
+		return "one end is IPv4 and the other IPv6; write a range for each"
+	case from.Is4In6():
 		return fmt.Sprintf("an IPv4-mapped range; write %v-%v, mapped addresses are judged as IPv4", from.Unmap(), to.Unmap())
-	case from.BitLen() != to.BitLen():
-		return "from IPv4 to IPv6; write a range for each"
 	case to.Less(from):
 		return fmt.Sprintf("ends before it begins; write %v-%v", to, from)
 	}
