@@ -197,17 +197,23 @@ func manyLines(n int, form string) string {
 	return text.String()
 }
 
-func BenchmarkLoad100000(b *testing.B) {
-	for name, form := range map[string]string{
-		"short": "    - 100.%d.%d.%d\n",
-		"long":  "    - {match: 100.%d.%d.%d, ports: [80, 8000-8999], comment: lab, ticket: OPS-12, expires_at: 2026-12-31T00:00:00Z}\n",
-	} {
-		b.Run(name, func(b *testing.B) {
-			bed := newBed(b)
-			bed.putPolicy("a.yaml", manyLines(100_000, form))
-			for b.Loop() {
-				bed.mustLoad(least)
-			}
-		})
+// TestPolicyWarnings are of what is allowed and rarely meant.
+func TestPolicyWarnings(t *testing.T) {
+	b := newBed(t)
+	b.putPolicy("a.yaml", "version: 1\npeers: {deny: [self, {match: 192.0.2.1, expires_at: 2020-01-01T00:00:00Z}, {match: 192.0.2.2, expires_at: 2999-01-01T00:00:00Z}]}\n")
+	_, warnings, err := b.load("version: 1\npolicy: {clients: {mode: allowlist}, issuer_clients: {mode: allowlist, allow: [self]}}\n" + shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range warnings {
+		got = append(got, strings.TrimPrefix(w.String(), b.dir+"/"))
+	}
+	want := []string{
+		"t.yaml:2:26: policy.clients.mode: is allowlist, and no line allows anybody; allow somebody in policy.clients.allow or a policy file, or take the mode away",
+		"policy.d/a.yaml:2:22: peers.deny[1]: expired at 2020-01-01T00:00:00Z and counts for nothing; take the line away",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
