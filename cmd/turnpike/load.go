@@ -13,6 +13,7 @@ import (
 	"turnpike/auth"
 	"turnpike/pkg/certs"
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
@@ -166,8 +167,8 @@ func (l *loader) listeners() (all []relay.Listener) {
 // familyOf are this host's addresses of the family of any that can be named
 // without a zone.
 func familyOf(any netip.Addr) (addrs []netip.Addr, err error) {
-	hosts, _, err := hostAddrs()
-	for _, addr := range hosts {
+	host, err := hostnet.Read()
+	for _, addr := range host.Interfaces {
 		if addr.Is4() == any.Is4() && !addr.IsLinkLocalUnicast() {
 			addrs = append(addrs, addr)
 		}
@@ -213,7 +214,8 @@ func (l *loader) policy() policySettings {
 // line judges a list of one line. The words begin with its place in that list,
 // which is not the one in the file.
 func (l *loader) line(path string, o netpolicy.Options) {
-	o.HostAddrs, o.Broadcasts, _ = hostAddrs() // an error comes again where the policy is made
+	host, _ := hostnet.Read() // an error comes again where the policy is made
+	o.HostAddrs, o.Broadcasts = host.Addrs, host.Broadcasts
 	if _, err := netpolicy.New(o); err != nil {
 		_, words, found := strings.Cut(err.Error(), "[0] ")
 		if !found {
