@@ -2,11 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/netpolicy"
 )
 
@@ -44,8 +44,9 @@ func (l *loader) policy() policySettings {
 	c, now := &l.c.Policy, time.Now()
 	peers := holding(c.PeerLines(), now)
 	p := policySettings{Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny)}
-	hosts, broadcasts, _ := hostAddrs() // an error comes again where the policy is made
-	_, err := netpolicy.New(netpolicy.Options{Mode: p.Mode, Allow: p.Allow, Deny: p.Deny, HostAddrs: hosts, Broadcasts: broadcasts})
+	host, _ := hostnet.Read() // an error comes again where the policy is made
+	_, err := netpolicy.New(netpolicy.Options{Mode: p.Mode, Allow: p.Allow, Deny: p.Deny,
+		HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes})
 	l.lineFaults("policy", peers, err)
 	p.Clients = l.clients("policy.clients", c.Clients.Mode, holding(c.ClientLines(), now))
 	p.IssuerClients = l.clients("policy.issuer_clients", c.IssuerClients.Mode, holding(c.IssuerClientLines(), now))
@@ -82,11 +83,6 @@ func (l *loader) lineFaults(path string, lists config.Lists, err error) {
 
 // unjudged refuses to serve what nothing obeys yet.
 func (p *policySettings) unjudged() error {
-	for _, line := range slices.Concat(p.Deny, p.Allow) {
-		if line.Preset == netpolicy.PresetLocalRoutes {
-			return fmt.Errorf("%s: local-routes: the routes of this host are not followed yet; list the networks", line.Place)
-		}
-	}
 	for _, c := range []clientSettings{p.Clients, p.IssuerClients} {
 		if len(c.Deny)+len(c.Allow) > 0 || c.Mode != netpolicy.Public {
 			return errors.New("policy: lists of clients are not obeyed yet; take them away")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/netpolicy"
 )
 
@@ -55,7 +56,7 @@ func (w *sheet) none(n int) {
 
 // show prints the policy in the order of judging.
 func (h *host) show(w *sheet) error {
-	_, broadcasts, err := hostAddrs()
+	host, err := hostnet.Read()
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (h *host) show(w *sheet) error {
 	}
 	w.head("2. denied, and no line opens it")
 	w.table(true)
-	for _, b := range broadcasts {
+	for _, b := range host.Broadcasts {
 		w.row(b.String(), "broadcast: a network of this host, RFC 919 §7")
 	}
 	for _, at := range h.services {

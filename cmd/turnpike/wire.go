@@ -2,9 +2,7 @@ package main
 
 import (
 	"crypto/rand"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -13,6 +11,7 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/certs"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/metrics"
 	"turnpike/pkg/netpolicy"
@@ -94,7 +93,7 @@ func (l limitSettings) failures() ratelimit.Options {
 
 // newPolicy is the peer policy of a host that listens on own.
 func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*netpolicy.Policy, error) {
-	hosts, broadcasts, err := hostAddrs()
+	host, err := hostnet.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -109,50 +108,17 @@ func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*net
 	}
 	return netpolicy.New(netpolicy.Options{
 		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny,
-		RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts,
+		RelayAddrs: relays, Own: own, HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes,
 	})
 }
 
 // newClients says which clients of this host may come.
 func newClients(s clientSettings) (*netpolicy.Clients, error) {
-	hosts, _, err := hostAddrs()
+	host, err := hostnet.Read()
 	if err != nil {
 		return nil, err
 	}
-	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: hosts})
-}
-
-// hostAddrs are the addresses of this host's interfaces, and the directed
-// broadcast addresses of their IPv4 networks.
-func hostAddrs() (hosts, broadcasts []netip.Addr, err error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, nil, fmt.Errorf("addresses of this host: %w", err)
-	}
-	for _, a := range addrs {
-		prefix, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue // not an IP interface address
-		}
-		hosts = append(hosts, prefix.Addr())
-		if b, ok := broadcast(prefix); ok {
-			broadcasts = append(broadcasts, b)
-		}
-	}
-	return hosts, broadcasts, nil
-}
-
-// broadcast is the directed broadcast address of an interface's IPv4 network;
-// /31 and /32 have none (RFC 3021).
-func broadcast(prefix netip.Prefix) (netip.Addr, bool) {
-	if !prefix.Addr().Is4() || prefix.Bits() >= 31 {
-		return netip.Addr{}, false
-	}
-	last := prefix.Addr().As4()
-	for bit := prefix.Bits(); bit < 32; bit++ {
-		last[bit/8] |= 1 << (7 - bit%8)
-	}
-	return netip.AddrFrom4(last), true
+	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: host.Addrs, Routes: host.Routes})
 }
 
 // newIssuer is the credential API of a server that is up.

@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"turnpike/pkg/config":      1,
 	"turnpike/pkg/certs":       1,
 	"turnpike/pkg/udpio":       1,
+	"turnpike/pkg/hostnet":     1,
 }
 
 // testRooms are for tests: only tests, and other test rooms, import them. One
@@ -61,7 +62,7 @@ var allowed = []struct {
 	{"github.com/pion/logging", []string{"turnpike/relay/engine"}, "pion's logger interface, to count instead of log"},
 	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine", "turnpike/pkg/probe"}, "STUN numbers and codec, behind our own checks"},
 	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
-	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio", "turnpike/pkg/load"}, "sends that never wait, batches of datagrams, epoll"},
+	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio", "turnpike/pkg/load", "turnpike/pkg/hostnet"}, "sends that never wait, batches of datagrams, epoll, netlink"},
 	{"github.com/gaissmai/bart", []string{"turnpike/pkg/netpolicy"}, "longest match in lists of 100,000 prefixes"},
 	{"github.com/pires/go-proxyproto", []string{"turnpike/relay/stream"}, "PROXY headers of load balancers"},
 	{"golang.org/x/sync", []string{"turnpike/cmd/turnpike"}, "errgroup: several servers, one end"},
