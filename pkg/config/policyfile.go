@@ -21,8 +21,8 @@ const (
 // policyTop is the shape of a policy file.
 var policyTop = &shape{kind: section, typ: reflect.TypeFor[PolicyFile](), fields: shapesOf(reflect.TypeFor[PolicyFile]())}
 
-// completePolicy settles the lines of the main file and reads the policy files.
-func (l *loader) completePolicy(p *Policy) {
+// placeVariables says of the lines that a variable gave where they come from.
+func (l *loader) placeVariables(p *Policy) {
 	for _, k := range kinds {
 		for _, key := range listKeys {
 			lines := k.in(p).named(key)
@@ -33,6 +33,11 @@ func (l *loader) completePolicy(p *Policy) {
 			}
 		}
 	}
+}
+
+// completePolicy settles the lines of the main file and reads the policy files.
+func (l *loader) completePolicy(p *Policy) {
+	l.placeVariables(p)
 	const path = "policy.directory"
 	if l.isBad(path) {
 		return
