@@ -22,7 +22,7 @@ func (e badQuestion) Unwrap() error { return e.error }
 
 func policyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "policy", Short: "Ask the policy, and show it", Args: cobra.NoArgs}
-	c.AddCommand(policyTestCommand(), policyShowCommand())
+	c.AddCommand(policyTestCommand(), policyShowCommand(), policyNFTCommand())
 	return c
 }
 
