@@ -14,14 +14,14 @@ build:
 	$(GO) build -trimpath -o bin/turnpike ./cmd/turnpike
 
 test: deps lint
-	$(GO) test -run 'AllocatesNothing|NoAllocs' ./...
+	$(GO) test -run 'AllocatesNothing|NoAllocs|AgainstModel' ./...
 	$(GO) test -run '^$$' -bench . -benchtime 50ms ./auth ./ratelimit ./pkg/netpolicy ./relay/...
 	$(GO) test -race -timeout 9m ./...
 
 # The Debian packages that the tests drive for real (Chromium over its own
 # protocol, without Node), and the C compiler that -race needs.
 deps:
-	@./scripts/deps chromium=chromium ip=iproute2 curl=curl cc=gcc turnutils_uclient=coturn openssl=openssl systemd-analyze=systemd
+	@./scripts/deps chromium=chromium ip=iproute2 curl=curl cc=gcc turnutils_uclient=coturn openssl=openssl systemd-analyze=systemd nft=nftables
 
 lint:
 	$(GO) vet ./...

@@ -44,7 +44,7 @@ func ways(x *session, bound, loose netip.AddrPort) map[string]func(n int, now ti
 }
 
 func TestEveryWayIsGuarded(t *testing.T) {
-	deny := policyOf(t, netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/16")}})
+	deny := policyOf(t, netpolicy.Options{Deny: netpolicy.Lines(netip.MustParsePrefix("93.184.0.0/16"))})
 	for _, way := range []string{"channel", "send", "to channel", "data"} {
 		for _, c := range []struct {
 			name   string
@@ -93,7 +93,7 @@ func TestYesIsForOnePort(t *testing.T) {
 	x, _, _, now := guarded(t, ratelimit.Limits{})
 	host := netip.MustParseAddr("93.184.216.9")
 	x.server.SetPolicy(policyOf(t, netpolicy.Options{
-		Allow: []netip.Prefix{netip.PrefixFrom(host, 32)}, HostAddrs: []netip.Addr{host},
+		Allow: netpolicy.Lines(netip.PrefixFrom(host, 32)), HostAddrs: []netip.Addr{host},
 		RelayAddrs: []netip.Addr{host}, Own: []netip.AddrPort{netip.AddrPortFrom(host, 3478)},
 	}))
 	x.permit(0, []netip.AddrPort{netip.AddrPortFrom(host, 0)}, nil)
@@ -143,7 +143,7 @@ func TestICMPIsJudged(t *testing.T) {
 	host := netip.MustParseAddr("93.184.219.1")
 	x.permit(0, []netip.AddrPort{netip.AddrPortFrom(host, 0)}, nil)
 	x.server.SetPolicy(policyOf(t, netpolicy.Options{
-		Deny:      []netip.Prefix{netip.MustParsePrefix("93.184.217.0/24")},
+		Deny:      netpolicy.Lines(netip.MustParsePrefix("93.184.217.0/24")),
 		HostAddrs: []netip.Addr{host}, RelayAddrs: []netip.Addr{host}, Own: []netip.AddrPort{netip.AddrPortFrom(host, 3478)},
 	}))
 	stranger, live := netip.MustParseAddrPort("93.184.218.1:5000"), netip.AddrPortFrom(host, 20000)

@@ -15,7 +15,7 @@ func nobody(netip.Addr) bool { return false }
 // A policy that comes while a permission is being given takes it back, and the
 // client is not told that it has it.
 func TestPolicyComesBesideAPermission(t *testing.T) {
-	deny := policyOf(t, netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.218.0/24")}})
+	deny := policyOf(t, netpolicy.Options{Deny: netpolicy.Lines(netip.MustParsePrefix("93.184.218.0/24"))})
 	for _, method := range []gate.Method{gate.CreatePermission, gate.ChannelBind} {
 		in := newInside(t)
 		in.forward(in.request(gate.Allocate), time.Now())

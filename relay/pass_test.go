@@ -43,7 +43,7 @@ func bareSession(t testing.TB, l ratelimit.Limits, o netpolicy.Options) (*sessio
 func judgeOf(t testing.TB, n int) (*session, []netip.AddrPort, time.Time) {
 	x, now := bareSession(t,
 		ratelimit.Limits{UserAllocations: 20, SessionBits: 1e12, UserBits: 1e12, UserBytesPerDay: 1e18},
-		netpolicy.Options{Deny: []netip.Prefix{netip.MustParsePrefix("93.184.0.0/24")}})
+		netpolicy.Options{Deny: netpolicy.Lines(netip.MustParsePrefix("93.184.0.0/24"))})
 	var addrs []netip.AddrPort
 	for i := range n {
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, 184, 216, byte(i)}), 5000)

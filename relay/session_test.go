@@ -326,7 +326,7 @@ func TestLiveSessionsObeyANewPolicy(t *testing.T) {
 		}
 	}
 	try(true)
-	deny := netpolicy.Options{Deny: []netip.Prefix{netip.PrefixFrom(memClient, 32)}}
+	deny := netpolicy.Options{Deny: netpolicy.Lines(netip.PrefixFrom(memClient, 32))}
 	closed, err := b.policy(deny, []netip.AddrPort{b.addr})
 	must(t, err)
 	b.server.SetPolicy(closed)

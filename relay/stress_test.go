@@ -92,7 +92,7 @@ func (s *stress) changePolicies() {
 	for i := 0; !s.stopped.Load(); i++ {
 		o := netpolicy.Options{}
 		if i%2 == 0 {
-			o.Deny = []netip.Prefix{netip.MustParsePrefix("93.184.218.0/25")}
+			o.Deny = netpolicy.Lines(netip.MustParsePrefix("93.184.218.0/25"))
 		}
 		p, err := s.policy(o, []netip.AddrPort{s.addr})
 		must(s.t, err)

@@ -96,19 +96,26 @@ func report(w io.Writer, file string, s *settings, warnings []config.Warning) er
 
 func configCommand() *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "Show the configuration and its schema", Args: cobra.NoArgs}
-	c.AddCommand(showCommand(), &cobra.Command{
-		Use:   "schema",
-		Short: "Print the JSON Schema of the configuration file",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			schema, err := config.Schema()
-			if err != nil {
-				return err
-			}
-			_, err = c.OutOrStdout().Write(schema)
+	c.AddCommand(showCommand(), schemaCommand())
+	return c
+}
+
+func schemaCommand() *cobra.Command {
+	var policy bool
+	c := &cobra.Command{Use: "schema", Short: "Print the JSON Schema of the configuration file", Args: cobra.NoArgs}
+	c.Flags().BoolVar(&policy, "policy", false, "that of a policy file")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		of := config.Schema
+		if policy {
+			of = config.PolicySchema
+		}
+		schema, err := of()
+		if err != nil {
 			return err
-		},
-	})
+		}
+		_, err = c.OutOrStdout().Write(schema)
+		return err
+	}
 	return c
 }
 

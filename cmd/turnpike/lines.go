@@ -1,113 +1,92 @@
 package main
 
 import (
-	"net/netip"
+	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/netpolicy"
 )
 
-// prefixes are the lines of a list that hold now, as the policy takes them. One
-// that it can't judge as it is meant is refused, not bent.
-func (l *loader) prefixes(lines []config.Line, now time.Time) (all []netip.Prefix) {
+// holding are the lines that have not expired.
+func holding(lists config.Lists, now time.Time) config.Lists {
+	expired := func(l config.Line) bool { return l.Expired(now) }
+	return config.Lists{Deny: slices.DeleteFunc(lists.Deny, expired), Allow: slices.DeleteFunc(lists.Allow, expired)}
+}
+
+// policyLines are lines as the policy takes them.
+func policyLines(lines []config.Line) (all []netpolicy.Line) {
 	for i := range lines {
-		line := &lines[i]
-		switch {
-		case line.Expired(now):
-		case len(line.Ports) > 0:
-			l.faults = append(l.faults, line.Fault("has ports, which this version does not judge", "take the ports or the line away"))
-		case line.Match.Preset != "":
-			l.faults = append(l.faults, line.Fault("is the preset "+line.Match.Preset+", which this version does not judge", "write the networks it stands for"))
-		case line.Match.IsRange():
-			all = append(all, spanned(line.Match.From, line.Match.To)...)
-		default:
-			all = append(all, line.Match.Prefix)
+		l := &lines[i]
+		line := netpolicy.Line{Prefix: l.Match.Prefix, From: l.Match.From, To: l.Match.To,
+			Place: l.Place.String(), Comment: l.Comment, Ticket: l.Ticket}
+		line.Preset, _ = netpolicy.ParsePreset(l.Match.Preset) // none for the other forms
+		for _, p := range l.Ports {
+			line.Ports = append(line.Ports, netpolicy.PortRange{First: p.First, Last: p.Last})
 		}
+		all = append(all, line)
 	}
 	return all
 }
 
-// spanned are the fewest prefixes that hold the addresses of a range and no
-// other.
-func spanned(from, to netip.Addr) (all []netip.Prefix) {
-	for from.IsValid() && !to.Less(from) {
-		p := netip.PrefixFrom(from, from.BitLen())
-		for p.Bits() > 0 {
-			wider := netip.PrefixFrom(from, p.Bits()-1)
-			if wider.Masked() != wider || to.Less(lastOf(wider)) {
-				break
-			}
-			p = wider
-		}
-		all = append(all, p)
-		from = lastOf(p).Next()
+func policyMode(m config.Mode) netpolicy.Mode {
+	if m == config.AllowList {
+		return netpolicy.AllowList
 	}
-	return all
-}
-
-func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for bit := p.Bits(); bit < len(b)*8; bit++ {
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	last, _ := netip.AddrFromSlice(b)
-	return last
+	return netpolicy.Public
 }
 
 // policy turns the lines into settings. What the policy finds wrong with one is
 // told with its place.
 func (l *loader) policy() policySettings {
-	c, now, before := &l.c.Policy, time.Now(), len(l.faults)
-	peers := c.PeerLines()
-	p := policySettings{Allow: l.prefixes(peers.Allow, now), Deny: l.prefixes(peers.Deny, now)}
-	if c.Mode == config.AllowList {
-		p.Mode = netpolicy.AllowList
-	}
-	l.noClients()
-	if len(l.faults) > before {
-		return p // what could not be taken would be missed
-	}
-	o := netpolicy.Options{Allow: p.Allow, Deny: p.Deny}
-	o.HostAddrs, o.Broadcasts, _ = hostAddrs() // an error comes again where the policy is made
-	if _, err := netpolicy.New(o); err == nil {
-		return p
-	}
-	for i := range peers.Allow {
-		o.Allow, o.Deny = l.prefixes(peers.Allow[i:i+1], now), nil
-		l.line(&peers.Allow[i], o)
-	}
-	for i := range peers.Deny {
-		o.Allow, o.Deny = nil, l.prefixes(peers.Deny[i:i+1], now)
-		l.line(&peers.Deny[i], o)
-	}
+	c, now := &l.c.Policy, time.Now()
+	peers := holding(c.PeerLines(), now)
+	p := policySettings{Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny)}
+	host, _ := hostnet.Read() // an error comes again where the policy is made
+	_, err := netpolicy.New(netpolicy.Options{Mode: p.Mode, Allow: p.Allow, Deny: p.Deny,
+		HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes})
+	l.lineFaults("policy", peers, err)
+	p.Clients = l.clients("policy.clients", c.Clients.Mode, holding(c.ClientLines(), now))
+	p.IssuerClients = l.clients("policy.issuer_clients", c.IssuerClients.Mode, holding(c.IssuerClientLines(), now))
 	return p
 }
 
-// noClients refuses lists of clients: nothing obeys them yet.
-func (l *loader) noClients() {
-	for _, lists := range []config.Lists{l.c.Policy.ClientLines(), l.c.Policy.IssuerClientLines()} {
-		for _, line := range slices.Concat(lists.Deny, lists.Allow) {
-			l.faults = append(l.faults, line.Fault("is about clients, whom this version does not judge", "take the line away"))
-		}
+func (l *loader) clients(path string, mode config.Mode, lists config.Lists) clientSettings {
+	s := clientSettings{Mode: policyMode(mode), Allow: policyLines(lists.Allow), Deny: policyLines(lists.Deny)}
+	_, err := newClients(s)
+	l.lineFaults(path, lists, err)
+	return s
+}
+
+// lineFaults gathers what is wrong with lines, and at the path what is wrong with
+// something else.
+func (l *loader) lineFaults(path string, lists config.Lists, err error) {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		l.wrong(path, err)
+		return
 	}
-	for path, mode := range map[string]config.Mode{"policy.clients.mode": l.c.Policy.Clients.Mode, "policy.issuer_clients.mode": l.c.Policy.IssuerClients.Mode} {
-		if mode == config.AllowList {
-			l.fault(path, "take the key away", "is about clients, whom this version does not judge")
+	for _, err := range joined.Unwrap() {
+		fault, ok := errors.AsType[*netpolicy.Fault](err)
+		switch {
+		case !ok:
+			l.wrong(path, err)
+		case fault.List == "Deny":
+			l.faults = append(l.faults, lists.Deny[fault.Index].Fault(fault.Reason, ""))
+		default:
+			l.faults = append(l.faults, lists.Allow[fault.Index].Fault(fault.Reason, ""))
 		}
 	}
 }
 
-// line judges a list of one line. The words begin with its place in that list,
-// which is not the one in the file.
-func (l *loader) line(line *config.Line, o netpolicy.Options) {
-	if _, err := netpolicy.New(o); err != nil {
-		_, words, found := strings.Cut(err.Error(), "[0] ")
-		if !found {
-			words = err.Error()
+// unjudged refuses to serve what nothing obeys yet.
+func (p *policySettings) unjudged() error {
+	for _, c := range []clientSettings{p.Clients, p.IssuerClients} {
+		if len(c.Deny)+len(c.Allow) > 0 || c.Mode != netpolicy.Public {
+			return errors.New("policy: lists of clients are not obeyed yet; take them away")
 		}
-		l.faults = append(l.faults, line.Fault(words, ""))
 	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"turnpike/auth"
 	"turnpike/pkg/certs"
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/ratelimit"
 	"turnpike/relay"
@@ -179,8 +180,8 @@ func (l *loader) listeners() (all []relay.Listener) {
 // familyOf are this host's addresses of the family of any that can be named
 // without a zone.
 func familyOf(any netip.Addr) (addrs []netip.Addr, err error) {
-	hosts, _, err := hostAddrs()
-	for _, addr := range hosts {
+	host, err := hostnet.Read()
+	for _, addr := range host.Interfaces {
 		if addr.Is4() == any.Is4() && !addr.IsLinkLocalUnicast() {
 			addrs = append(addrs, addr)
 		}

@@ -78,7 +78,8 @@ issuer:
   uris: ["turn:edge.example.org:443?transport=tcp"]
   api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s}]
 operator: {listen: ["127.0.0.1:4005"]}
-policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [10.3.4.0/24]}
+policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [{match: 10.3.4.0-10.3.4.255, ports: [5000-5001, 5003], comment: c, ticket: t}, {match: self, expires_at: 2020-01-01T00:00:00Z}],
+  clients: {mode: allowlist, allow: [rfc1918], deny: [10.3.5.1]}, issuer_clients: {mode: allowlist, allow: [10.3.6.0/24], deny: [10.3.6.1]}, directory: lists, allow_empty: true}
 limits: {tenant_allocations: 41, permissions: 42, channels: 43, max_lifetime: 1201s, challenges_per_second: 44, challenges_burst: 45, network_challenges_per_second: 46, network_challenges_burst: 47,
   all_challenges_per_second: 48, all_challenges_burst: 49, failures_per_second: 50, failures_burst: 52, new_peers_per_second: 53, new_peers_burst: 54}
 compatibility: {rfc5766_channels: true}
@@ -107,6 +108,7 @@ func unusualSettings(t *testing.T) (*config.Config, *settings) {
 	for name, address := range map[string]string{"relay": "93.184.216.1", "issuer": "93.184.216.2"} {
 		badConfigCheck(t, writeCertificate(filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key"), address, time.Now().Add(time.Hour)))
 	}
+	badConfigCheck(t, os.Mkdir(filepath.Join(dir, "lists"), 0o700))
 	c, s, _, err := load(filepath.Join(dir, "turnpike.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +128,9 @@ func unusualWant(t *testing.T) *settings {
 	badConfigCheck(t, hash.UnmarshalText([]byte("sha256:"+keyHash)))
 	pool := func(bind, public, source string) relayAddr {
 		return relayAddr{Pool: relay.Pool{Bind: netip.MustParseAddr(bind), Public: netip.MustParseAddr(public), MinPort: 50001, MaxPort: 50002}, Source: source}
+	}
+	line := func(network, place string) netpolicy.Line {
+		return netpolicy.Line{Prefix: prefix(network), Place: place}
 	}
 	return &settings{
 		Realm: "other",
@@ -147,7 +152,12 @@ func unusualWant(t *testing.T) *settings {
 			Roles: []auth.Role{{Name: "guest", Allocations: 21, SessionBits: 22, UserBits: 23, BytesPerDay: 24,
 				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true},
 				auth.DefaultRole()}},
-		Policy: policySettings{Mode: netpolicy.AllowList, Allow: []netip.Prefix{prefix("10.3.0.0/16")}, Deny: []netip.Prefix{prefix("10.3.4.0/24")}},
+		Policy: policySettings{Mode: netpolicy.AllowList,
+			Allow: []netpolicy.Line{line("10.3.0.0/16", "54:35")},
+			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "54:56", Comment: "c", Ticket: "t",
+				Ports: []netpolicy.PortRange{{First: 5000, Last: 5001}, {First: 5003, Last: 5003}}}},
+			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "55:38"}}, []netpolicy.Line{line("10.3.5.1/32", "55:55")}},
+			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "55:109")}, []netpolicy.Line{line("10.3.6.1/32", "55:130")}}},
 		Limits: limitSettings{Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, MaxLifetime: 1201 * time.Second, OldChannels: true,
 			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52)},
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
@@ -191,6 +201,11 @@ func TestEveryKeyArrives(t *testing.T) {
 		t.Errorf("the budget of failures is %+v", got)
 	}
 	s.Certificate, s.Issuer.Certificate = nil, nil
+	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny} {
+		for i := range lines {
+			_, lines[i].Place, _ = strings.Cut(lines[i].Place, "turnpike.yaml:")
+		}
+	}
 	for i := range s.Relays {
 		s.Relays[i].fault = nil
 	}
@@ -205,7 +220,7 @@ func TestEveryKeyArrives(t *testing.T) {
 // unsettled are settings that no configuration sets: those of a development
 // server, what is known once the server runs, and what is the relay's own.
 var unsettled = []string{"OtherPorts", "DevKey", "Issuer.Listen.secure", "Operator.secure",
-	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes"}
+	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured"}
 
 // TestUnusualSaysEveryKey, or else the test above would not miss a new one.
 func TestUnusualSaysEveryKey(t *testing.T) {
@@ -299,6 +314,6 @@ func leavesOf(tree any) (all []*leaf) {
 // ours are structs to look into: those of our packages, but for values.
 func ours(t reflect.Type) bool {
 	value := t == reflect.TypeFor[auth.Secret]() || t == reflect.TypeFor[config.Secret]() ||
-		t == reflect.TypeFor[config.AutoAddr]() || t == reflect.TypeFor[config.Endpoint]()
+		t == reflect.TypeFor[config.Line]() || t == reflect.TypeFor[netpolicy.Line]() || t == reflect.TypeFor[config.AutoAddr]() || t == reflect.TypeFor[config.Endpoint]()
 	return (strings.HasPrefix(t.PkgPath(), "turnpike/") || t.PkgPath() == "main") && !value
 }

@@ -10,8 +10,9 @@ import (
 
 // Exit codes. 78 is EX_CONFIG of sysexits: a supervisor does not try again.
 const (
-	exitFailure = 1
-	exitConfig  = 78
+	exitFailure  = 1
+	exitQuestion = 2 // where exitFailure is an answer
+	exitConfig   = 78
 )
 
 func main() {
@@ -19,9 +20,14 @@ func main() {
 	if err == nil {
 		return
 	}
-	complain(err)
-	if errors.As(err, new(badConfig)) {
+	if !errors.Is(err, errDenied) {
+		complain(err)
+	}
+	switch {
+	case errors.As(err, new(badConfig)):
 		os.Exit(exitConfig)
+	case errors.As(err, new(badQuestion)):
+		os.Exit(exitQuestion)
 	}
 	os.Exit(exitFailure)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/netip"
 	"time"
 
 	"turnpike/auth"
@@ -77,7 +76,15 @@ type planeSettings struct {
 
 type policySettings struct {
 	Mode        netpolicy.Mode
-	Allow, Deny []netip.Prefix
+	Allow, Deny []netpolicy.Line
+	// Clients may send to the relay, IssuerClients ask the issuer.
+	Clients, IssuerClients clientSettings
+}
+
+// clientSettings say which clients may come.
+type clientSettings struct {
+	Mode        netpolicy.Mode
+	Allow, Deny []netpolicy.Line
 }
 
 type limitSettings struct {

@@ -82,7 +82,7 @@ func newAccess(s *settings) (a access, err error) {
 	if a.keyring, err = auth.NewKeyring(s.Keyring); err != nil {
 		return a, err
 	}
-	if a.verifier, err = auth.NewVerifier(a.keyring, s.Realm); err != nil {
+	if a.verifier, err = auth.NewVerifier(a.keyring, s.Realm, s.Algorithms...); err != nil {
 		return a, err
 	}
 	if len(s.Issuer.Listen) > 0 {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -10,6 +8,7 @@ import (
 	"time"
 
 	"turnpike/pkg/certs"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/metrics"
 	"turnpike/pkg/netpolicy"
@@ -91,7 +90,7 @@ func (l limitSettings) failures() ratelimit.Options {
 
 // newPolicy is the peer policy of a host that listens on own.
 func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*netpolicy.Policy, error) {
-	hosts, broadcasts, err := hostAddrs()
+	host, err := hostnet.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -106,41 +105,17 @@ func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*net
 	}
 	return netpolicy.New(netpolicy.Options{
 		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny,
-		RelayAddrs: relays, Own: own, HostAddrs: hosts, Broadcasts: broadcasts,
+		RelayAddrs: relays, Own: own, HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes,
 	})
 }
 
-// hostAddrs are the addresses of this host's interfaces, and the directed
-// broadcast addresses of their IPv4 networks.
-func hostAddrs() (hosts, broadcasts []netip.Addr, err error) {
-	addrs, err := net.InterfaceAddrs()
+// newClients says which clients of this host may come.
+func newClients(s clientSettings) (*netpolicy.Clients, error) {
+	host, err := hostnet.Read()
 	if err != nil {
-		return nil, nil, fmt.Errorf("addresses of this host: %w", err)
+		return nil, err
 	}
-	for _, a := range addrs {
-		prefix, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue // not an IP interface address
-		}
-		hosts = append(hosts, prefix.Addr())
-		if b, ok := broadcast(prefix); ok {
-			broadcasts = append(broadcasts, b)
-		}
-	}
-	return hosts, broadcasts, nil
-}
-
-// broadcast is the directed broadcast address of an interface's IPv4 network;
-// /31 and /32 have none (RFC 3021).
-func broadcast(prefix netip.Prefix) (netip.Addr, bool) {
-	if !prefix.Addr().Is4() || prefix.Bits() >= 31 {
-		return netip.Addr{}, false
-	}
-	last := prefix.Addr().As4()
-	for bit := prefix.Bits(); bit < 32; bit++ {
-		last[bit/8] |= 1 << (7 - bit%8)
-	}
-	return netip.AddrFrom4(last), true
+	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: host.Addrs, Routes: host.Routes})
 }
 
 // operatorHandler serves health and metrics.

@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"turnpike/pkg/config":      1,
 	"turnpike/pkg/certs":       1,
 	"turnpike/pkg/udpio":       1,
+	"turnpike/pkg/hostnet":     1,
 }
 
 // testRooms are for tests: only tests, and other test rooms, import them. One
@@ -63,13 +64,15 @@ var allowed = []struct {
 	{"github.com/pion/logging", []string{"turnpike/relay/engine"}, "pion's logger interface, to count instead of log"},
 	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine", "turnpike/pkg/probe"}, "STUN numbers and codec, behind our own checks"},
 	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
-	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio", "turnpike/pkg/load"}, "sends that never wait, batches of datagrams, epoll"},
+	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio", "turnpike/pkg/load", "turnpike/pkg/hostnet"}, "sends that never wait, batches of datagrams, epoll, netlink"},
+	{"github.com/gaissmai/bart", []string{"turnpike/pkg/netpolicy"}, "longest match in lists of 100,000 prefixes"},
 	{"github.com/pires/go-proxyproto", []string{"turnpike/relay/stream"}, "PROXY headers of load balancers"},
 	{"golang.org/x/sync", []string{"turnpike/cmd/turnpike"}, "errgroup: several servers, one end"},
 	{"github.com/spf13/cobra", []string{"turnpike/cmd/turnpike"}, "subcommands, help, completion"},
 	{"github.com/coreos/go-systemd/v22", []string{"turnpike/cmd/turnpike"}, "sd_notify"},
 	{"github.com/spf13/viper", []string{"turnpike/pkg/config"}, "merges file and environment"},
 	{"go.yaml.in/yaml/v3", []string{"turnpike/pkg/config"}, "lines and columns, repeated keys; viper's own parser"},
+	{"github.com/fsnotify/fsnotify", []string{"turnpike/pkg/config"}, "comes with viper: notice of changed files"},
 	{"github.com/go-viper/mapstructure/v2", []string{"turnpike/pkg/config"}, "comes with viper: typed decoding"},
 	{"github.com/invopop/jsonschema", []string{"turnpike/pkg/config"}, "the schema of the configuration from its types"},
 	{"github.com/prometheus/client_golang", []string{"turnpike/pkg/metrics"}, "the exposition format and the runtime's metrics"},

@@ -5,8 +5,8 @@ const forms = "write ADDRESS/BITS, FROM-TO, an address or a preset (special-purp
 
 // badPolicyFiles are policy files with all that must be said of them.
 var badPolicyFiles = []struct{ name, file, want string }{
-	{"empty", "", "1:1: is empty; begin with version: 1; config.example.yaml has every key"},
-	{"comments alone", "# version: 1\n", "1:1: is empty; begin with version: 1; config.example.yaml has every key"},
+	{"empty", "", "1:1: is empty; begin with version: 1; deploy/policy.d/10-example.yaml has every key"},
+	{"comments alone", "# version: 1\n", "1:1: is empty; begin with version: 1; deploy/policy.d/10-example.yaml has every key"},
 	{"no version", "peers: {deny: [192.0.2.1]}\n", "1:1: version: is missing; add version: 1"},
 	{"no line", "version: 1\npeers: {deny: []}\n", "1:1: has no line in any list; write one, say allow_empty: true in it, or take the file away"},
 	{"cut in a line", "version: 1\npeers:\n  deny:\n    - 192.0.2.0/2", "4:1: has no line end at its end, like a file that was cut short; write the whole file, its last line with a line end\n" +

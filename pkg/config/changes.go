@@ -34,7 +34,7 @@ func (c *Config) Changes(next *Config) []Change {
 	d.section(top, reflect.ValueOf(*c), reflect.ValueOf(*next), "", "")
 	for kind, k := range kinds {
 		for _, key := range listKeys {
-			d.lines(under(k.main, key), c.Policy.all(kind).named(key), next.Policy.all(kind).named(key))
+			d.lines(under(k.main, key), slices.Collect(c.Policy.lines(kind, key)), slices.Collect(next.Policy.lines(kind, key)))
 		}
 	}
 	return d.changes
@@ -136,8 +136,15 @@ func names(s *shape, list reflect.Value) (all []string) {
 // maxLineChanges are told of one list each way.
 const maxLineChanges = 20
 
-// lines compares a list of the policy over all files.
-func (d *diff) lines(path string, was, is []Line) {
+// lines compares a list of the policy over all files. What is the same at both
+// ends of a long list is most of it.
+func (d *diff) lines(path string, was, is []*Line) {
+	for len(was) > 0 && len(is) > 0 && was[0].says(is[0]) {
+		was, is = was[1:], is[1:]
+	}
+	for len(was) > 0 && len(is) > 0 && was[len(was)-1].says(is[len(is)-1]) {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
 	for _, l := range only(is, was) {
 		d.changes = append(d.changes, Change{Path: path, Live: true, New: l.said, Place: l.place})
 	}
@@ -153,7 +160,7 @@ type saidLine struct {
 
 // only are the lines of a list that are not in the other, or there less often;
 // the last one stands for those beyond maxLineChanges.
-func only(list, other []Line) (all []saidLine) {
+func only(list, other []*Line) (all []saidLine) {
 	rest := map[string]int{}
 	for i := range other {
 		rest[other[i].String()]++

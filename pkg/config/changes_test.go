@@ -123,7 +123,8 @@ func other(v reflect.Value) reflect.Value {
 	switch {
 	case v.Kind() == reflect.Slice && v.Len() > 0:
 	case v.Kind() == reflect.Slice:
-		o.Set(reflect.Append(o, reflect.Zero(v.Type().Elem())))
+		nothing := reflect.Zero(v.Type().Elem())
+		o.Set(reflect.Append(o, nothing, nothing)) // as a text one alone is like none
 	case v.IsZero() && v.CanInt():
 		o.SetInt(1)
 	case v.IsZero() && v.Kind() == reflect.Bool:

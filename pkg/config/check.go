@@ -38,6 +38,7 @@ func (l *loader) check(c *Config) {
 		l.judge("limits.max_lifetime", "is "+c.Limits.MaxLifetime.String(), "give whole seconds")
 	}
 	l.checkClients(&c.Policy)
+	l.warnExpired(&c.Policy, time.Now())
 	for i, e := range c.Operator.Listen {
 		if !e.IsLoopback() && e.TCP.IsValid() {
 			l.warn(entry("operator.listen", i), "is "+e.String()+": health and metrics without a password, for everybody who can reach it",

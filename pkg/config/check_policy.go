@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // checkClients judges who may come, as far as that is wrong by itself.
@@ -10,8 +11,21 @@ func (l *loader) checkClients(p *Policy) {
 	for i, c := range []*ClientPolicy{&p.Clients, &p.IssuerClients} {
 		k := kinds[i+1]
 		l.checkClientLines(k.main, c.lists())
-		if c.Mode == AllowList && len(p.all(i+1).Allow) == 0 && len(l.faults) == 0 {
+		if c.Mode == AllowList && p.size(i+1, "allow") == 0 && len(l.faults) == 0 {
 			l.warn(under(k.main, "mode"), "is allowlist, and no line allows anybody", "allow somebody in "+k.main+".allow or a policy file, or take the mode away")
+		}
+	}
+}
+
+// warnExpired tells the lines that count for nothing any more.
+func (l *loader) warnExpired(p *Policy, now time.Time) {
+	for kind := range kinds {
+		for _, key := range listKeys {
+			for line := range p.lines(kind, key) {
+				if line.Expired(now) {
+					l.warnings = append(l.warnings, Warning(line.Fault("expired at "+line.ExpiresAt.Format(time.RFC3339)+" and counts for nothing", "take the line away")))
+				}
+			}
 		}
 	}
 }
@@ -47,9 +61,9 @@ func (l *loader) checkShrunkList(before, now *Policy, kind int, key string) {
 			l.shrunk(&f.origin, under(k.file, key), "has", len(lines), "allow_empty: true in this file")
 		}
 	}
-	had := before.all(kind).named(key)
-	if len(l.faults) == told && len(had) > 0 && len(now.all(kind).named(key)) == 0 && !now.saysEmpty() {
-		l.shrunk(&l.origin, "policy.directory", "and "+under(k.main, key)+" have", len(had), "policy.allow_empty: true")
+	had := before.size(kind, key)
+	if len(l.faults) == told && had > 0 && now.size(kind, key) == 0 && !now.saysEmpty() {
+		l.shrunk(&l.origin, "policy.directory", "and "+under(k.main, key)+" have", had, "policy.allow_empty: true")
 	}
 }
 

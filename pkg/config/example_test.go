@@ -46,18 +46,62 @@ func TestExampleChangesNothing(t *testing.T) {
 
 var documented = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
-func TestDocumentedFileLoads(t *testing.T) {
+// TestDocumentedFilesLoad: the first one of the page is a configuration, the
+// second a policy file.
+func TestDocumentedFilesLoad(t *testing.T) {
 	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := documented.FindSubmatch(page)
-	if found == nil {
-		t.Fatal("no file in docs/configuration.md")
+	found := documented.FindAllSubmatch(page, -1)
+	if len(found) != 2 {
+		t.Fatalf("%d files in docs/configuration.md", len(found))
 	}
 	b := newBed(t)
 	b.put("synapse.secret", key, 0o600)
-	b.mustLoad(string(found[1]))
+	b.putPolicy("documented.yaml", string(found[1][1]))
+	if peers := b.mustLoad(string(found[0][1])).Policy.PeerLines(); len(peers.Deny) != 3 || len(peers.Allow) != 1 {
+		t.Errorf("the lines are %v", peers)
+	}
+}
+
+// TestPolicyExample loads, fits its schema, and has every key with its unit.
+func TestPolicyExample(t *testing.T) {
+	text, err := os.ReadFile(policyExampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t)
+	b.putPolicy("10-example.yaml", string(text))
+	b.mustLoad(least)
+	schema := compile(t, PolicySchema)
+	if err := schema.Validate(asJSON(t, string(text))); err != nil {
+		t.Error(err)
+	}
+	for _, f := range policyTop.fields {
+		compareKey(t, string(text), f)
+		for _, g := range f.fields {
+			compareKey(t, string(text), g)
+		}
+	}
+	for _, f := range lineShape.fields {
+		compareKey(t, string(text), f)
+		if !regexp.MustCompile(f.name + `: .* # ` + regexp.QuoteMeta(strings.SplitN(f.unit, ",", 2)[0])).Match(text) {
+			t.Errorf("the comment of %s does not begin with its unit %q", f.name, f.unit)
+		}
+	}
+	for _, file := range []string{"peers: {deny: [self]}", "version: 1\nx: 1", "version: 1\npeers: [self]", "version: 1\npeers: {deny: [nobody]}",
+		"version: 1\npeers: {deny: [{match: self, ports: [0]}]}", "version: 1\npeers: {deny: [{match: self, port: [1]}]}"} {
+		if schema.Validate(asJSON(t, file)) == nil {
+			t.Errorf("the schema lets pass\n%s", file)
+		}
+	}
+}
+
+func compareKey(t *testing.T, text string, f *shape) {
+	if !regexp.MustCompile(`(?m)^[ -]*` + f.name + `:`).MatchString(text) {
+		t.Errorf("%s is not in the example", f.name)
+	}
 }
 
 var (

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,12 @@ func (l *Line) Fault(reason, cure string) Fault {
 
 // Expired reports whether the line holds no more.
 func (l *Line) Expired(now time.Time) bool { return !l.ExpiresAt.IsZero() && !now.Before(l.ExpiresAt) }
+
+// says reports whether two lines say the same, wherever they stand.
+func (l *Line) says(other *Line) bool {
+	return l.Match == other.Match && slices.Equal(l.Ports, other.Ports) && l.Comment == other.Comment && l.Ticket == other.Ticket &&
+		l.ExpiresAt.Equal(other.ExpiresAt)
+}
 
 // isShort reports whether the match alone says everything.
 func (l *Line) isShort() bool {
@@ -91,7 +98,12 @@ func (l *loader) readLine(n *yaml.Node, s *shape, path string) (any, bool) {
 // alone, and would be most of what a long list leaves in memory.
 func (l *loader) readLongLine(n *yaml.Node, path string) (Line, bool) {
 	faults, places := len(l.faults), l.places
-	l.places = map[string]place{path: placeOf(n)}
+	if l.linePlaces == nil {
+		l.linePlaces = map[string]place{}
+	}
+	clear(l.linePlaces)
+	l.places = l.linePlaces
+	l.places[path] = placeOf(n)
 	line := lineOf(l.readSection(n, lineShape, path))
 	l.checkRemark(under(path, "comment"), line.Comment)
 	l.checkRemark(under(path, "ticket"), line.Ticket)

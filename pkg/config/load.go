@@ -36,6 +36,7 @@ type loader struct {
 	top         *shape
 	inForce     *Config
 	sum         sum
+	linePlaces  map[string]place // of the line that is read
 
 	faults   Faults
 	warnings []Warning

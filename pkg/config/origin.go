@@ -61,6 +61,12 @@ func (o *origin) replace(path, variable string) {
 // place of the section that it would stand in.
 func (c *Config) At(path string) (file string, line, column int) { return c.origin.At(path) }
 
+// Given reports whether the value at a path was given, and is not the default.
+func (c *Config) Given(path string) bool {
+	_, found := c.origin.places[path]
+	return found
+}
+
 // Fault is a fault of the value at a path, such as
 // credentials.issuer_keys[0].secret_file, in the form of those that Load finds.
 func (c *Config) Fault(path, reason, cure string) Fault { return c.origin.Fault(path, reason, cure) }

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"slices"
+	"iter"
 	"time"
 )
 
@@ -42,25 +42,50 @@ func (p *Policy) ClientLines() Lists { return p.all(1) }
 // IssuerClientLines are the lines about who may ask the issuer, in that order.
 func (p *Policy) IssuerClientLines() Lists { return p.all(2) }
 
-func (p *Policy) all(kind int) Lists {
-	all := kinds[kind].in(p)
-	all.Deny, all.Allow = slices.Clip(all.Deny), slices.Clip(all.Allow)
-	for i := range p.Files {
-		f := kinds[kind].of(&p.Files[i])
-		all.Deny, all.Allow = append(all.Deny, f.Deny...), append(all.Allow, f.Allow...)
+// all are copies: whoever asks may change them.
+func (p *Policy) all(kind int) (all Lists) {
+	for l := range p.lines(kind, "deny") {
+		all.Deny = append(all.Deny, *l)
+	}
+	for l := range p.lines(kind, "allow") {
+		all.Allow = append(all.Allow, *l)
 	}
 	return all
+}
+
+// lines are those of one list over all files.
+func (p *Policy) lines(kind int, key string) iter.Seq[*Line] {
+	return func(yield func(*Line) bool) {
+		lists := []Lists{kinds[kind].in(p)}
+		for i := range p.Files {
+			lists = append(lists, *kinds[kind].of(&p.Files[i]))
+		}
+		for _, l := range lists {
+			list := l.named(key)
+			for i := range list {
+				if !yield(&list[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// size is how many lines a list has over all files.
+func (p *Policy) size(kind int, key string) (n int) {
+	for range p.lines(kind, key) {
+		n++
+	}
+	return n
 }
 
 // NextExpiry is when the first of the lines that hold expires, or the zero time
 // if none ever does.
 func (p *Policy) NextExpiry(now time.Time) (next time.Time) {
 	for kind := range kinds {
-		all := p.all(kind)
 		for _, key := range listKeys {
-			lines := all.named(key)
-			for i := range lines {
-				if at := lines[i].ExpiresAt; at.After(now) && (next.IsZero() || at.Before(next)) {
+			for l := range p.lines(kind, key) {
+				if at := l.ExpiresAt; at.After(now) && (next.IsZero() || at.Before(next)) {
 					next = at
 				}
 			}

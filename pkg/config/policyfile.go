@@ -21,8 +21,8 @@ const (
 // policyTop is the shape of a policy file.
 var policyTop = &shape{kind: section, typ: reflect.TypeFor[PolicyFile](), fields: shapesOf(reflect.TypeFor[PolicyFile]())}
 
-// completePolicy settles the lines of the main file and reads the policy files.
-func (l *loader) completePolicy(p *Policy) {
+// placeVariables says of the lines that a variable gave where they come from.
+func (l *loader) placeVariables(p *Policy) {
 	for _, k := range kinds {
 		for _, key := range listKeys {
 			lines := k.in(p).named(key)
@@ -33,8 +33,17 @@ func (l *loader) completePolicy(p *Policy) {
 			}
 		}
 	}
+}
+
+// completePolicy settles the lines of the main file and reads the policy files.
+func (l *loader) completePolicy(p *Policy) {
+	l.placeVariables(p)
 	const path = "policy.directory"
 	if l.isBad(path) {
+		return
+	}
+	if l.inFolder(p.Directory) == l.dir {
+		l.fault(path, "is the folder of the configuration itself", "make a folder for the policy files alone, such as "+defaultDirectory)
 		return
 	}
 	shown, names, err := l.policyNames(p.Directory)
@@ -55,7 +64,7 @@ func (l *loader) completePolicy(p *Policy) {
 // inFolder is a path that starts at the folder of the configuration.
 func (l *loader) inFolder(path string) string {
 	if filepath.IsAbs(path) {
-		return path
+		return filepath.Clean(path)
 	}
 	return filepath.Join(l.dir, path)
 }

@@ -109,7 +109,7 @@ func TestFaultsOfAllFiles(t *testing.T) {
 	b.putPolicy("c.yaml", "")
 	got := b.faults("version: 1\nrealm: 5\n" + shared)
 	want := `policy.d/a.yaml:2:16: peers.deny[0]: is "x.example", a name; write its addresses, names are not looked up
-policy.d/c.yaml:1:1: is empty; begin with version: 1; config.example.yaml has every key
+policy.d/c.yaml:1:1: is empty; begin with version: 1; deploy/policy.d/10-example.yaml has every key
 t.yaml:2:8: realm: is a number; put it in quotes
 policy.d/b.yaml: can't be read: it is not a regular file; give a file that this user may read, split a large one, or take it away`
 	if got != want {
@@ -134,6 +134,9 @@ func TestPolicyDirectory(t *testing.T) {
 	const other = "version: 1\npolicy: {directory: lists}\n" + shared
 	if got, want := b.faults(other), "t.yaml:2:21: policy.directory: lists can't be read: no such file or directory; give a folder that this user may read, or take the key away"; got != want {
 		t.Errorf("a folder that was named and is not there\ngot  %s\nwant %s", got, want)
+	}
+	if got, want := b.faults("version: 1\npolicy: {directory: .}\n"+shared), "t.yaml:2:21: policy.directory: is the folder of the configuration itself; make a folder for the policy files alone, such as policy.d"; got != want {
+		t.Errorf("its own folder\ngot  %s\nwant %s", got, want)
 	}
 	b.put("lists", "", 0o600)
 	if got := b.faults(other); !strings.Contains(got, "policy.directory: lists can't be read: ") {
@@ -194,17 +197,23 @@ func manyLines(n int, form string) string {
 	return text.String()
 }
 
-func BenchmarkLoad100000(b *testing.B) {
-	for name, form := range map[string]string{
-		"short": "    - 100.%d.%d.%d\n",
-		"long":  "    - {match: 100.%d.%d.%d, ports: [80, 8000-8999], comment: lab, ticket: OPS-12, expires_at: 2026-12-31T00:00:00Z}\n",
-	} {
-		b.Run(name, func(b *testing.B) {
-			bed := newBed(b)
-			bed.putPolicy("a.yaml", manyLines(100_000, form))
-			for b.Loop() {
-				bed.mustLoad(least)
-			}
-		})
+// TestPolicyWarnings are of what is allowed and rarely meant.
+func TestPolicyWarnings(t *testing.T) {
+	b := newBed(t)
+	b.putPolicy("a.yaml", "version: 1\npeers: {deny: [self, {match: 192.0.2.1, expires_at: 2020-01-01T00:00:00Z}, {match: 192.0.2.2, expires_at: 2999-01-01T00:00:00Z}]}\n")
+	_, warnings, err := b.load("version: 1\npolicy: {clients: {mode: allowlist}, issuer_clients: {mode: allowlist, allow: [self]}}\n" + shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range warnings {
+		got = append(got, strings.TrimPrefix(w.String(), b.dir+"/"))
+	}
+	want := []string{
+		"t.yaml:2:26: policy.clients.mode: is allowlist, and no line allows anybody; allow somebody in policy.clients.allow or a policy file, or take the mode away",
+		"policy.d/a.yaml:2:22: peers.deny[1]: expired at 2020-01-01T00:00:00Z and counts for nothing; take the line away",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

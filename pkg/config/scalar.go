@@ -39,6 +39,10 @@ func (s *shape) parse(text string) (any, problem) {
 	case s.typ == lineType:
 		m, p := parseMatch(text)
 		return Line{Match: m}, p
+	case s.typ == reflect.TypeFor[Match]():
+		return parseMatch(text)
+	case s.typ == reflect.TypeFor[Ports]():
+		return parsePorts(text)
 	case isText(s.typ):
 		return s.parseText(text)
 	}
@@ -103,10 +107,6 @@ func (s *shape) parseText(text string) (any, problem) {
 		}
 	case netip.Prefix:
 		return v, prefixProblem(text, v, err)
-	case Match:
-		return parseMatch(text)
-	case Ports:
-		return parsePorts(text)
 	case time.Time:
 		return v, timeProblem(text, err)
 	case netip.AddrPort:

@@ -17,7 +17,7 @@ func (l *loader) parse(data []byte) *yaml.Node {
 	var doc, next yaml.Node
 	switch err := d.Decode(&doc); {
 	case errors.Is(err, io.EOF) || err == nil && isNull(doc.Content[0]):
-		l.fault("", "is empty", "begin with version: 1; config.example.yaml has every key")
+		l.fault("", "is empty", "begin with version: 1; "+l.example()+" has every key")
 		return nil
 	case err != nil:
 		l.syntax(err, data)
@@ -32,6 +32,14 @@ func (l *loader) parse(data []byte) *yaml.Node {
 		return nil
 	}
 	return doc.Content[0]
+}
+
+// example is the file that shows all that may stand in this one.
+func (l *loader) example() string {
+	if l.top == policyTop {
+		return "deploy/policy.d/10-example.yaml"
+	}
+	return "config.example.yaml"
 }
 
 func (l *loader) faultAt(line, column int, reason, cure string) {

@@ -9,7 +9,15 @@ import (
 // Explain says in one line for people what Peer would answer, by which rule,
 // which prefix and whose word that is. It is not for the packet path.
 func (p *Policy) Explain(peer netip.AddrPort, live func(netip.AddrPort) bool) string {
-	f := p.peer(peer, live)
+	return p.peer(peer, live).explain(peer)
+}
+
+// ExplainPermission does so for what Permission would answer.
+func (p *Policy) ExplainPermission(peer netip.Addr) string {
+	return p.permission(peer).explain(peer)
+}
+
+func (f finding) explain(peer any) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: ", peer)
 	if f.rule.allows() {
@@ -41,15 +49,37 @@ func (f finding) reason() string {
 	case OwnService:
 		return "a service of our own listens there"
 	case OperatorDeny:
-		return fmt.Sprintf("deny line %v", f.line)
+		return "deny line " + f.line.String()
 	case OperatorAllow:
-		return fmt.Sprintf("allow line %v", f.line)
+		return "allow line " + f.line.String()
 	case OwnHost:
 		return "an address of this host, and not a live relay port; only an allow line of this one address opens it"
 	case DefaultDeny:
 		return "no line names it, and the mode is allow list"
+	case OwnRelay:
+		return "an address of our relays; each port is judged when it is used"
 	case LiveRelay:
 		return "a currently allocated relay port of ours"
 	}
 	return "no rule names it, and the mode is public"
+}
+
+// String is the line with its place, comment and ticket. The words are the
+// operator's, and stay on one line.
+func (m match) String() string {
+	var b strings.Builder
+	b.WriteString(m.line.String())
+	if m.line.Preset != 0 {
+		fmt.Fprintf(&b, " (%v)", m.prefix)
+	}
+	if m.line.Place != "" {
+		fmt.Fprintf(&b, " at %s", m.line.Place)
+	}
+	if m.line.Comment != "" {
+		fmt.Fprintf(&b, ", %q", m.line.Comment)
+	}
+	if m.line.Ticket != "" {
+		fmt.Fprintf(&b, ", ticket %q", m.line.Ticket)
+	}
+	return b.String()
 }

@@ -2,6 +2,8 @@ package netpolicy
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -15,11 +17,44 @@ func addrs(list ...string) (out []netip.Addr) {
 	return out
 }
 
-func prefixes(list ...string) (out []netip.Prefix) {
+// lines are prefixes, ranges and presets at every port.
+func lines(list ...string) (out []Line) {
 	for _, s := range list {
-		out = append(out, netip.MustParsePrefix(s))
+		out = append(out, line(s))
 	}
 	return out
+}
+
+func line(s string) Line {
+	if preset, ok := ParsePreset(s); ok {
+		return Line{Preset: preset}
+	}
+	if from, to, ok := strings.Cut(s, "-"); ok {
+		return Line{From: addr(from), To: addr(to)}
+	}
+	return Line{Prefix: netip.MustParsePrefix(s)}
+}
+
+// at gives lines ports, FIRST or FIRST-LAST each.
+func at(list []Line, ports ...string) []Line {
+	for i := range list {
+		for _, s := range ports {
+			first, last, ok := strings.Cut(s, "-")
+			if !ok {
+				last = first
+			}
+			list[i].Ports = append(list[i].Ports, PortRange{number(first), number(last)})
+		}
+	}
+	return list
+}
+
+func number(s string) uint16 {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		panic(err)
+	}
+	return uint16(n)
 }
 
 func mustNew(t testing.TB, o Options) *Policy {
@@ -33,6 +68,13 @@ func mustNew(t testing.TB, o Options) *Policy {
 
 // everything is an operator who allows all that can be allowed.
 func everything(o Options) Options {
-	o.Allow = append(o.Allow, prefixes("0.0.0.0/0", "::/0")...)
+	o.Allow = append(o.Allow, lines("0.0.0.0/0", "::/0")...)
 	return o
+}
+
+func prefixesOf(list ...string) (out []netip.Prefix) {
+	for _, s := range list {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
 }

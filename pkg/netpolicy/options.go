@@ -1,7 +1,6 @@
 package netpolicy
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -21,10 +20,13 @@ const (
 // difference.
 type Options struct {
 	Mode Mode
-	// Deny and Allow are the operator's prefixes, without host bits. Deny wins
-	// where both fit. An Allow line that could not open anything, because a
-	// hard rule stands over all of it, is an error.
-	Deny, Allow []netip.Prefix
+	// Deny and Allow are the operator's lists. Deny wins where both fit. An
+	// Allow line that could not open anything, because a hard rule stands over
+	// all of it, is an error.
+	Deny, Allow []Line
+	// Routes are the networks of this host's interfaces and its routes but the
+	// default one, for PresetLocalRoutes.
+	Routes []netip.Prefix
 
 	// RelayAddrs are the bind and public addresses of the relay pools.
 	RelayAddrs []netip.Addr
@@ -51,51 +53,52 @@ func New(o Options) (*Policy, error) {
 	p.addHosts("RelayAddrs", o.RelayAddrs, true, &faults)
 	p.addBroadcasts(o.Broadcasts, &faults)
 	p.addOwn(o.Own, &faults)
-	p.deny = newLines("Deny", o.Deny, func(netip.Prefix) string { return "" }, &faults)
-	p.allow = newLines("Allow", o.Allow, p.shut, &faults)
+	host := host{routes: addRoutes(o.Routes, &faults), self: slices.Concat(o.HostAddrs, o.RelayAddrs)}
+	p.deny = newList("Deny", o.Deny, host, nothingWrong, &faults)
+	p.allow = newList("Allow", o.Allow, host, p.shut, &faults)
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	return p, nil
 }
 
-type faults []error
-
-func (f *faults) add(format string, args ...any) {
-	*f = append(*f, fmt.Errorf("netpolicy: "+format, args...))
-}
-
-// newLines checks one of the operator's lists and sorts it. wrong says what
-// else may be amiss with a line, or nothing. A zone needs no check: a
-// netip.Prefix has none.
-func newLines(name string, list []netip.Prefix, wrong func(netip.Prefix) string, faults *faults) (l lines) {
+// addRoutes checks the routes, and takes the bits behind their prefixes away.
+func addRoutes(list []netip.Prefix, faults *faults) (routes []netip.Prefix) {
 	for i, pre := range list {
 		switch {
-		case !pre.IsValid():
-			faults.add("%s[%d]: not a prefix; write ADDRESS/BITS", name, i)
-		case pre.Addr().Is4In6():
-			faults.add("%s[%d] %v: an IPv4-mapped prefix; write %v, mapped addresses are judged as IPv4",
-				name, i, pre, unmapped(pre))
-		case pre != pre.Masked():
-			faults.add("%s[%d] %v: bits set behind the prefix; write %v, or %v/%d for the one address",
-				name, i, pre, pre.Masked(), pre.Addr(), pre.Addr().BitLen())
-		case wrong(pre) != "":
-			faults.add("%s[%d] %v: %s; remove the line", name, i, pre, wrong(pre))
-		case pre.Addr().Is4():
-			l.v4 = append(l.v4, pre)
+		case !pre.IsValid() || pre.Addr().Is4In6():
+			faults.add("Routes[%d] %v: not a prefix; write ADDRESS/BITS", i, pre)
+		case pre.Bits() == 0:
+			faults.add("Routes[%d] %v: the default route; leave it out, it would name every peer", i, pre)
 		default:
-			l.v6 = append(l.v6, pre)
+			routes = append(routes, pre.Masked())
 		}
 	}
-	longestFirst := func(a, b netip.Prefix) int { return cmp.Compare(b.Bits(), a.Bits()) }
-	slices.SortStableFunc(l.v4, longestFirst)
-	slices.SortStableFunc(l.v6, longestFirst)
-	return l
+	return routes
 }
 
-// shut says why an allow line would open nothing: a hard rule stands over every
+// shut says why an allow line would open nothing, or more than it says.
+func (p *Policy) shut(l Line, prefixes []netip.Prefix) string {
+	switch l.Preset {
+	case PresetSpecialPurpose:
+		return "opens every private network at once, and half of what it names nothing opens; name " +
+			PresetRFC1918.String() + ", or the networks themselves"
+	case PresetSelf:
+		return "opens every service of this host; live relay ports need no line, for another service name its address and ports"
+	case PresetLocalRoutes: // what the host happens to have; hard rules stand over their part of it
+		return ""
+	}
+	for _, pre := range prefixes {
+		if p.shutPrefix(pre) == "" {
+			return ""
+		}
+	}
+	return p.shutPrefix(prefixes[0]) + "; remove the line"
+}
+
+// shutPrefix says why nothing opens a prefix: a hard rule stands over every
 // address in it, or over what every address in it carries.
-func (p *Policy) shut(pre netip.Prefix) string {
+func (p *Policy) shutPrefix(pre netip.Prefix) string {
 	if r := hardOver(pre); r != nil {
 		return fmt.Sprintf("within %v (%s, %s), and no line opens %v", r.prefix, r.name, r.source, r.rule)
 	}
@@ -124,21 +127,6 @@ func shutInside(pre netip.Prefix) string {
 		}
 	}
 	return ""
-}
-
-// lastOf is the highest address of a prefix.
-func lastOf(pre netip.Prefix) netip.Addr {
-	b := pre.Addr().AsSlice()
-	for bit := pre.Bits(); bit < len(b)*8; bit++ {
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	last, _ := netip.AddrFromSlice(b)
-	return last
-}
-
-// unmapped is the IPv4 prefix that a mapped one means.
-func unmapped(pre netip.Prefix) netip.Prefix {
-	return netip.PrefixFrom(pre.Addr().Unmap(), max(pre.Bits()-96, 0)).Masked()
 }
 
 // plain takes the mapped form and the zone away, as interfaces report them.

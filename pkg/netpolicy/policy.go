@@ -8,12 +8,9 @@ import (
 // Policy judges peers. It is immutable and safe for use by many goroutines.
 type Policy struct {
 	mode        Mode
-	deny, allow lines
+	deny, allow *list
 	known       map[netip.Addr]known
 }
-
-// lines are the operator's prefixes by family, the longest first.
-type lines struct{ v4, v6 []netip.Prefix }
 
 // known is what New was told about an address.
 type known struct {
@@ -26,9 +23,9 @@ type known struct {
 // finding is a rule and where it comes from.
 type finding struct {
 	rule   Rule
-	line   netip.Prefix // the operator's, for OperatorDeny and OperatorAllow
-	row    *special     // of the table, if it decided
-	inside reading      // the reading judged, if not the address itself
+	line   match    // the operator's, for OperatorDeny and OperatorAllow
+	row    *special // of the table, if it decided
+	inside reading  // the reading judged, if not the address itself
 }
 
 // Peer judges one peer address and port: asked at ChannelBind, at Send and for
@@ -55,14 +52,18 @@ func (p *Policy) peer(peer netip.AddrPort, live func(netip.AddrPort) bool) findi
 // 8656 §9). An own relay address is granted: only the port can tell a live
 // relay from the rest of the host, and Peer will.
 func (p *Policy) Permission(peer netip.Addr) Verdict {
+	return verdict(p.permission(peer).rule)
+}
+
+func (p *Policy) permission(peer netip.Addr) finding {
 	if !usable(peer) {
-		return verdict(Invalid)
+		return finding{rule: Invalid}
 	}
 	addr := peer.Unmap()
 	if p.known[addr].relay {
-		return verdict(OwnRelay)
+		return finding{rule: OwnRelay}
 	}
-	return verdict(p.worst(addr, 0).rule)
+	return p.worst(addr, 0)
 }
 
 // usable reports whether addr is an address a datagram could name: a zone never
@@ -99,13 +100,13 @@ func (p *Policy) judge(addr netip.Addr, port uint16) finding {
 	if slices.Contains(k.ports, port) {
 		return finding{rule: OwnService}
 	}
-	if line, ok := p.deny.find(addr); ok {
-		return finding{rule: OperatorDeny, line: line}
+	if m := p.deny.denies(addr, port); m.line != nil {
+		return finding{rule: OperatorDeny, line: m}
 	}
-	line, ok := p.allow.find(addr)
+	m := p.allow.allows(addr, port)
 	switch {
-	case ok && (!k.host || line.IsSingleIP()):
-		return finding{rule: OperatorAllow, line: line}
+	case m.line != nil && (!k.host || m.line.single()):
+		return finding{rule: OperatorAllow, line: m}
 	case k.host:
 		return finding{rule: OwnHost}
 	case row != nil:
@@ -114,18 +115,4 @@ func (p *Policy) judge(addr netip.Addr, port uint16) finding {
 		return finding{rule: DefaultAllow}
 	}
 	return finding{rule: DefaultDeny}
-}
-
-// find returns the longest line that holds addr.
-func (l *lines) find(addr netip.Addr) (netip.Prefix, bool) {
-	list := l.v6
-	if addr.Is4() {
-		list = l.v4
-	}
-	for i := range list {
-		if list[i].Contains(addr) {
-			return list[i], true
-		}
-	}
-	return netip.Prefix{}, false
 }

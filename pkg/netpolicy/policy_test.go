@@ -28,8 +28,8 @@ func TestOrderOfSteps(t *testing.T) {
 		return a == addrPort("127.0.0.1:50000") || a == addrPort("11.0.0.9:50000")
 	}
 	o := Options{
-		Deny:       prefixes("11.0.0.0/8", "10.1.2.128/25", "2600:bad::/32", "192.0.2.7/32"),
-		Allow:      prefixes("10.1.0.0/16", "11.1.0.0/16", "192.0.2.0/24", "fd12:3456::/48", "64:ff9b::/96", "10.1.0.5/32", "fd12:3456::5/128"),
+		Deny:       lines("11.0.0.0/8", "10.1.2.128/25", "2600:bad::/32", "192.0.2.7/32"),
+		Allow:      lines("10.1.0.0/16", "11.1.0.0/16", "192.0.2.0/24", "fd12:3456::/48", "64:ff9b::/96", "10.1.0.5/32", "fd12:3456::5/128"),
 		RelayAddrs: addrs("127.0.0.1", "11.0.0.9", "198.41.0.4"),
 		HostAddrs:  addrs("10.1.0.4", "10.1.0.5", "198.41.0.4", "fd12:3456::4", "fd12:3456::5"),
 		Own:        []netip.AddrPort{addrPort("0.0.0.0:3478"), addrPort("10.1.7.7:6379"), addrPort("127.0.0.1:50001")},
@@ -122,8 +122,8 @@ func TestUnusablePeers(t *testing.T) {
 
 func TestPermission(t *testing.T) {
 	p := mustNew(t, Options{
-		Deny:       prefixes("127.0.0.0/8", "198.41.0.4/32"),
-		Allow:      prefixes("10.0.0.7/32"),
+		Deny:       lines("127.0.0.0/8", "198.41.0.4/32"),
+		Allow:      lines("10.0.0.7/32"),
 		RelayAddrs: addrs("127.0.0.1", "198.41.0.4", "2600::4"),
 		HostAddrs:  addrs("198.41.0.4", "198.41.0.5"),
 		Own:        []netip.AddrPort{addrPort("[::]:3478"), addrPort("10.0.0.7:6379"), addrPort("93.184.216.34:443")},
@@ -152,7 +152,7 @@ func TestOwnServiceInEveryEncoding(t *testing.T) {
 	bind := []netip.AddrPort{addrPort("0.0.0.0:3478"), addrPort("[::]:3478"), addrPort("93.184.216.34:3478"), addrPort("[::ffff:93.184.216.34]:3478")}
 	for _, own := range bind {
 		p := mustNew(t, everything(Options{
-			Allow:      prefixes("93.184.216.34/32"),
+			Allow:      lines("93.184.216.34/32"),
 			RelayAddrs: addrs("93.184.216.34"),
 			Own:        []netip.AddrPort{own},
 		}))

@@ -168,7 +168,7 @@ func TestCloudMetadataStaysShut(t *testing.T) {
 				t.Errorf("Permission %s as %s %v: %v", s, e.Form, e.Addr, v.Rule)
 			}
 		}
-		if _, err := New(Options{Allow: []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}}); err == nil {
+		if _, err := New(Options{Allow: Lines(netip.PrefixFrom(a, a.BitLen()))}); err == nil {
 			t.Errorf("an allow line for %s passed", s)
 		}
 	}

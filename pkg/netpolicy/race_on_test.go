@@ -1,0 +1,5 @@
+//go:build race
+
+package netpolicy
+
+const raceDetector = true
