@@ -1,10 +1,11 @@
-// Package netpolicy answers one question: may a peer be reached through the
-// relay, and by which rule. A TURN server without such a policy is a way into
+// Package netpolicy answers two questions: may a peer be reached through the
+// relay, and may a client come at all; and by which rule. A TURN server without such a policy is a way into
 // the network behind it (RFC 8656 §21.2); this one refuses what is not public
 // without any configuration.
 //
 // A [Policy] is immutable and its methods are pure: the same peer gets the same
-// [Verdict] until another policy takes its place. Judging allocates nothing.
+// [Verdict] until another policy takes its place. Judging allocates nothing, and
+// takes as long with 100,000 lines as with ten, but for the processor's cache.
 //
 // # The order
 //
@@ -25,6 +26,27 @@
 // same machine; a wide line meant for the network around us does not, or it
 // would open every UDP service of this host together with the SFU next door.
 //
+// # Lines
+//
+// A [Line] is a prefix, a range or a [Preset]; a range becomes the prefixes that
+// cover it. Within a list the longest prefix with a line for the port speaks, so
+// a line for one port of an address leaves what a wider line says of the other
+// ports. What is a fault in an allow line is what could not hold what it says:
+// one under a hard rule, special-purpose (half of it is hard, and the other half
+// is every private network at once), self (every service of this host). The
+// rest of the presets may be allowed: rfc1918, transition, local-routes; hard
+// rules stand over their part of them.
+//
+// [Clients] are lists of the same lines without the order above: nothing about
+// a client's address is special. An allow line where everybody may come anyway
+// is a fault, since whoever wrote it believes in a wall that is not there.
+//
+// # The second fence
+//
+// [Policy.NFTables] writes the policy for the kernel, from the same tables. It
+// judges by source port: what leaves from a relay port goes to a peer, while a
+// client may well have a private address.
+//
 // # IPv4 in IPv6
 //
 // ::ffff:a.b.c.d is that IPv4 address and nothing else. In every other form
@@ -35,8 +57,9 @@
 // neither the private networks nor loopback. Which bits of a 64:ff9b:1::/48
 // address are the IPv4 address depends on the translator (RFC 8215, RFC 6052
 // §2.2). Both readings are judged, and the unused bits of one are 0.0.0.0 in the
-// other: [New] refuses an allow line in there, as it would open next to nothing. An ISATAP identifier
-// can stand in any prefix (RFC 5214 §6.1); it is not refused by itself.
+// other: [New] refuses an allow line in there, as it would open next to nothing.
+// An ISATAP identifier can stand in any prefix (RFC 5214 §6.1); it is not
+// refused by itself.
 //
 // A network of the operator's own that is translated (a NAT64 with its own
 // prefix, 6rd) cannot be told from any other; it wants a deny line.

@@ -11,8 +11,10 @@ import (
 
 // NFTOptions say which datagrams the ruleset is for.
 type NFTOptions struct {
-	User   string // that the server runs as, by name or number; one of User and Cgroup
-	Cgroup string // its control group below the root, as system.slice/turnpike.service
+	// User is who the server runs as, by name or number; Cgroup its control
+	// group below the root, as system.slice/turnpike.service, which nft looks up
+	// when it loads the ruleset. One of them.
+	User, Cgroup string
 	// Ports are those of the relay pools. What leaves from one of them is
 	// relayed; the rest, answers to clients above all, is none of the policy's
 	// business.
