@@ -36,7 +36,7 @@ type loader struct {
 	top         *shape
 	inForce     *Config
 	sum         sum
-	named       []named // so far
+	named       []named          // so far
 	linePlaces  map[string]place // of the line that is read
 
 	faults   Faults
