@@ -25,7 +25,7 @@ func (p *parts) newLists(s policySettings) (l lists, err error) {
 	}
 	var peers, clients error
 	l.peers, peers = newPolicy(s, host, p.pools, slices.Concat(p.listening, p.services))
-	l.clients, l.askers, clients = newClients(s, host)
+	l.clients, l.askers, clients = newClients(s, host, p.listening)
 	return l, errors.Join(peers, clients)
 }
 
@@ -54,15 +54,19 @@ func newPolicy(s policySettings, host hostnet.Host, pools []relay.Pool, own []ne
 }
 
 // newClients says who may send to the relay, and who may ask the issuer.
-func newClients(s policySettings, host hostnet.Host) (clients, askers *netpolicy.Clients, err error) {
+func newClients(s policySettings, host hostnet.Host, listening []netip.AddrPort) (clients, askers *netpolicy.Clients, err error) {
 	var wrong [2]error
-	clients, wrong[0] = s.Clients.on(host)
+	var always []netip.Addr
+	for _, at := range listening {
+		always = append(always, at.Addr())
+	}
+	clients, wrong[0] = s.Clients.on(host, always...)
 	askers, wrong[1] = s.IssuerClients.on(host)
 	return clients, askers, errors.Join(wrong[:]...)
 }
 
-func (s clientSettings) on(host hostnet.Host) (*netpolicy.Clients, error) {
-	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: host.Addrs, Routes: host.Routes})
+func (s clientSettings) on(host hostnet.Host, always ...netip.Addr) (*netpolicy.Clients, error) {
+	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: host.Addrs, Routes: host.Routes, Always: always})
 }
 
 // withoutShut leaves out the allow lines that an error of newPolicy is about:

@@ -124,15 +124,13 @@ func loadHost(file string) (*host, error) {
 	if h.policy, err = newPolicy(s.Policy, h.host, s.assumed(), h.services); err != nil {
 		return nil, err
 	}
-	h.clients, h.askers, err = newClients(s.Policy, h.host)
+	h.clients, h.askers, err = newClients(s.Policy, h.host, s.listening())
 	return h, err
 }
 
 // services are where the settings have this server listen.
 func (s *settings) services() (all []netip.AddrPort) {
-	for _, l := range s.Listen {
-		all = append(all, l.Addr)
-	}
+	all = s.listening()
 	for _, list := range [][]endpoint{s.Issuer.Listen, s.Operator} {
 		for _, e := range list {
 			if at, err := netip.ParseAddrPort(e.address); err == nil { // a unix socket is none

@@ -50,7 +50,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	clients, askers, err := newClients(s.Policy, host)
+	clients, askers, err := newClients(s.Policy, host, s.listening())
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,14 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	o.Ended = func(r relay.Record) { logEnd(logs.records, r) }
 	p.relay, err = relay.New(o)
 	return p, err
+}
+
+// listening are where the TURN listeners are to be.
+func (s *settings) listening() (all []netip.AddrPort) {
+	for _, l := range s.Listen {
+		all = append(all, l.Addr)
+	}
+	return all
 }
 
 // relayOptions are what the settings say of the relay; the rest are parts.
