@@ -81,6 +81,19 @@ func (p *pinger) run(ctx context.Context) error {
 	return nil
 }
 
+// runPingers has all of them ping, each until its run is over.
+func runPingers(ctx context.Context, t *testing.T, all []*pinger) *sync.WaitGroup {
+	running := new(sync.WaitGroup)
+	for _, p := range all {
+		running.Go(func() {
+			if err := p.run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return running
+}
+
 // edit replaces text in the configuration of a server.
 func edit(t *testing.T, s *server, old, text string) {
 	t.Helper()
@@ -116,15 +129,10 @@ func TestEditIsObeyed(t *testing.T) {
 			all := pingers(t, bed)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			var running sync.WaitGroup
 			for _, p := range all {
 				p.Timeout = time.Second
-				running.Go(func() {
-					if err := p.run(ctx); err != nil {
-						t.Error(err)
-					}
-				})
 			}
+			running := runPingers(ctx, t, all)
 			for _, p := range all {
 				for deadline := time.Now().Add(patience); p.count.Load() < 100; {
 					if time.Now().After(deadline) {
@@ -250,14 +258,7 @@ func TestThousandReloads(t *testing.T) {
 	all := pingers(t, bed)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var running sync.WaitGroup
-	for _, p := range all {
-		running.Go(func() {
-			if err := p.run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	running := runPingers(ctx, t, all)
 	at := strings.TrimSuffix(s.MetricsURL, "/metrics")
 	reloadOnce := func(i int) {
 		edit(t, s, policies[i%2], policies[(i+1)%2])
