@@ -37,7 +37,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	n := nest{s, s}
 	key, long := LongTermKey([]byte(text[:16])), SHA256Key([]byte(text))
 	c := Credential{ID: "id", Username: "name", Password: text}
-	values := []any{s, &s, n, &n, []Secret{s}, map[string]Secret{"k": s}, Key{"id", s}, Shared{Secret: s}, Options{Keys: []Key{{"id", s}}}, key, &key, Identity{Key: key}, long, &long, Identity{SHA256Key: long}, c, &c, []Credential{c}}
+	values := []any{s, &s, n, &n, []Secret{s}, map[string]Secret{"k": s}, Key{"id", s}, Shared{Secret: s}, StaticUser{Password: s, Key: key}, Options{Keys: []Key{{"id", s}}}, key, &key, Identity{Key: key}, long, &long, Identity{SHA256Key: long}, c, &c, []Credential{c}}
 	var out bytes.Buffer
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%08b", "%c", "%t", "%U"} {
