@@ -100,6 +100,8 @@ func TestWeakSecretsRefused(t *testing.T) {
 		"changemechangeme1", "change-me-change-me", "passwordpassword1", "Password123456789", "this-is-my-secret-key",
 		"1234567890123456", "0123456789abcdef", "abcdefghijklmnop", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjkl",
 		"fedcba9876543210", "ponmlkjihgfedcba", "deadbeefdeadbeef", "deadbeefcafebabe", "aaaaaaaabbbbbbbb", "aabbaabbccaabbdd",
+		"n0t4ctuAllymatr1Xd0TurnSharedSecret4obVIous5ReaSons", "keepthissecretkeepthissecret", "homeassistant123", "netbird-turn-password", "hunter2hunter2hunter2",
+		"testpass123testpass123", "your-secure-turn-secret-123", "REPLACE_WITH_A_RANDOM_SHARED_SECRET", "[shared-secret-key]", "<AUTO_GENERATED_SECRET>",
 		"turn-server-secret", "coturn-shared-secret", "synapse-turn-secret", "insecure-default-token", "example-secret-string",
 		"kWq7Zp2LxV9sTn4R\n", " kWq7Zp2LxV9sTn4R", "kWq7Zp2LxV9\tsTn4R", "kWq7Zp2LxV9sTn4R\x00", "kWq7Zp2LxV9sTn4R\xff",
 		strings.Repeat("kWq7Zp2LxV9sTn4RbYc8Hd3Jf6Mg1Aeu", 40),
