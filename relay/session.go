@@ -69,7 +69,7 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	if d := r.Identity.Role.MaxSession; d > 0 {
 		x.limitTo(d.Truncate(time.Second), EndMaxSession)
 	}
-	if s.o.EndExpired {
+	if s.o.EndExpired && !r.Identity.IsStatic() {
 		x.limitTo(r.Identity.Expires.Sub(now), EndCredential)
 	}
 	x.fresh.Set(s.limits.Load().NewPeers)
