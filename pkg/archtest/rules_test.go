@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"turnpike/pkg/certs":       1,
 	"turnpike/pkg/udpio":       1,
 	"turnpike/pkg/hostnet":     1,
+	"turnpike/pkg/snippet":     1,
 }
 
 // testRooms are for tests: only tests, and other test rooms, import them. One
@@ -93,6 +94,7 @@ var allowedInTests = map[string]string{
 	"github.com/prometheus/common":             "parses an exposition",
 	"github.com/rogpeppe/go-internal":          "testscript: the binary as its user runs it",
 	"github.com/santhosh-tekuri/jsonschema/v6": "validates the example against the schema",
+	"go.yaml.in/yaml/v3":                       "parses what is printed as YAML",
 	"golang.org/x/mod":                         "compares versions",
 	"golang.org/x/sys":                         "namespaces and capabilities",
 	"golang.org/x/time":                        "rates",

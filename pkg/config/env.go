@@ -50,7 +50,7 @@ func (l *loader) readVariable(name string, known map[string]variable) {
 	switch {
 	case !found:
 		cure := "unset it, or set one that exists; an entry of a list has to stand in the file"
-		if near := nearest(base, slices.Sorted(maps.Keys(known))); near != "" {
+		if near := Nearest(base, slices.Sorted(maps.Keys(known))); near != "" {
 			cure = "did you mean " + near + name[len(base):] + "?"
 		}
 		l.faults = append(l.faults, Fault{File: plain(name), Reason: "sets no key", Cure: cure})
