@@ -115,6 +115,20 @@ func (l httpListeners) tcp() (at []netip.AddrPort) {
 	return at
 }
 
+// strict tells browsers to come over HTTPS alone for two years. Over plain HTTP
+// nothing is said (RFC 6797 §7.2): a unix socket is for a proxy, which knows
+// what it speaks itself.
+func strict(srv *http.Server) *http.Server {
+	h := srv.Handler
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
+			w.Header().Set("Strict-Transport-Security", "max-age=63072000")
+		}
+		h.ServeHTTP(w, r)
+	})
+	return srv
+}
+
 // serve serves each listener until ctx ends; then requests under way may
 // finish.
 func (l httpListeners) serve(ctx context.Context, group *errgroup.Group, newServer func() *http.Server) {

@@ -72,7 +72,7 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 				return err
 			}
 			p.issuer.Store(door)
-			issuers.serve(ctx, group, func() *http.Server { return p.askers.guard(door.HTTPServer()) })
+			issuers.serve(ctx, group, func() *http.Server { return strict(p.askers.guard(door.HTTPServer())) })
 		}
 		operator := operatorHandler(p)
 		operators.serve(ctx, group, func() *http.Server { return metrics.HTTPServer(operator, log.Logger) })
