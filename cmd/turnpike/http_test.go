@@ -60,7 +60,7 @@ func TestHSTS(t *testing.T) {
 
 // Every HTTP listener is capped.
 func TestHTTPListenersAreCapped(t *testing.T) {
-	open, err := listenHTTP([]endpoint{{network: "tcp4", address: "127.0.0.1:0"}}, 1, nil, nil, 0, false)
+	open, err := listenHTTP([]endpoint{{network: "tcp4", address: "127.0.0.1:0"}}, 1, nil, nil, false)
 	badConfigCheck(t, err)
 	defer open.close()
 	go func() {

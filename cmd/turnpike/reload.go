@@ -46,6 +46,7 @@ func (r *reloaded) good() bool { return len(r.Restart)+len(r.Refused) == 0 }
 func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { p.runACME(ctx, log) })
 	for name, c := range p.certificates() {
 		wg.Go(func() {
 			c.Run(ctx, certificateEvery, func(changed bool, err error) { p.tellCertificate(log, name, c, changed, err) })
@@ -148,6 +149,9 @@ func (p *parts) certificates() map[string]*certs.Certificate {
 // with one holds up nothing else: they are renewed by others than the
 // configuration.
 func (p *parts) reloadCertificates(log *logs, r *reloaded) {
+	if m := p.settings.Load().ACME; m != nil {
+		m.Again() // what comes of it is logged
+	}
 	for name, c := range p.certificates() {
 		changed, err := c.Reload()
 		if changed || err != nil {

@@ -1,7 +1,7 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -15,8 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:embed types.go
-var source string
+//go:embed types*.go
+var sources embed.FS
 
 // Schema is the JSON Schema (2020-12) of the file, for editors. The
 // descriptions are the comments in types.go. It knows forms and ranges; what
@@ -47,11 +47,20 @@ func schemaOf(s *shape, title string) ([]byte, error) {
 
 // fieldComments are the comments of all fields, by type and field.
 func fieldComments() (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
 	comments := map[string]string{}
+	files, err := sources.ReadDir(".")
+	for _, f := range files {
+		text, _ := sources.ReadFile(f.Name())
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		addComments(file, comments)
+	}
+	return comments, err
+}
+
+func addComments(file *ast.File, comments map[string]string) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -62,7 +71,6 @@ func fieldComments() (map[string]string, error) {
 		}
 		return false
 	})
-	return comments, nil
 }
 
 // patterns are the forms of what is a text in the file and a type of its own
