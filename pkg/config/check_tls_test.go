@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -68,4 +69,19 @@ func warningsOf(b *bed, text string) string {
 		all = append(all, strings.ReplaceAll(w.String(), b.dir+"/", ""))
 	}
 	return strings.Join(all, "\n")
+}
+
+// TestDocumentedACME: the example of docs/tls.md is good as it is.
+func TestDocumentedACME(t *testing.T) {
+	page, err := os.ReadFile("../../docs/tls.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := documented.FindAllSubmatch(page, -1)
+	if len(found) != 1 {
+		t.Fatalf("%d files in docs/tls.md", len(found))
+	}
+	if got := warningsOf(newBed(t), "version: 1\n"+string(found[0][1])+shared); got != "" {
+		t.Error(got)
+	}
 }
