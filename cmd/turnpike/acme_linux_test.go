@@ -252,6 +252,7 @@ func (b *acmeBed) checkDown(t *testing.T) {
 	b.mustDial(t, acmeTURN, "turn.example.org", "stun.turn")
 	b.trusted = b.ca.start(t)
 	badConfigCheck(t, b.cmd.Process.Signal(syscall.SIGHUP))
+	b.waitLine(t, &b.stderr, "the reload", func(line string) bool { return strings.Contains(line, `"msg":"reloaded"`) })
 	b.told(t, 3, "new certificate", "turn.example.org")
 	b.mustDial(t, acmeTURN, "turn.example.org", "stun.turn")
 }

@@ -18,8 +18,8 @@ import (
 
 // Options configures a Manager.
 type Options struct {
-	// Hosts are the names to get a certificate for, one each. The first is for
-	// clients that name none.
+	// Hosts are the names to get a certificate for, one each, in lower case. The
+	// first is for clients that name none.
 	Hosts []string
 	// Directory is the URL of the authority's directory, Email where it may write
 	// to, if anywhere. Whoever gives them has agreed to its terms of service.
@@ -41,7 +41,7 @@ type Manager struct {
 	// obtain orders a certificate; tests put something faster there.
 	obtain func(ctx context.Context, name string) (*tls.Certificate, error)
 
-	account sync.Mutex // guards the making of the account's key
+	account sync.Mutex // one registration at a time, with one key
 
 	mu         sync.Mutex                  // guards challenges
 	challenges map[string]*tls.Certificate // of the orders under way, by host
@@ -77,7 +77,6 @@ func New(o Options) (*Manager, error) {
 	}
 	m.obtain = m.order
 	for _, name := range o.Hosts {
-		name = strings.ToLower(name)
 		h := &host{name: name, again: make(chan struct{}, 1)}
 		if pair := m.load(name, time.Now()); pair != nil {
 			h.current.Store(pair)

@@ -33,7 +33,7 @@ func TestKeptCertificates(t *testing.T) {
 	} {
 		keep(t, folder, name, data)
 	}
-	m := newManager(t, folder, "GOOD.example", "expired.example", "early.example", "other.example", "cut.example", "missing.example")
+	m := newManager(t, folder, "good.example", "expired.example", "early.example", "other.example", "cut.example", "missing.example")
 	for i, s := range m.States() {
 		if has := !s.NotAfter.IsZero(); has != (i == 0) {
 			t.Errorf("%+v", s)

@@ -57,6 +57,8 @@ func (m *Manager) order(ctx context.Context, name string) (*tls.Certificate, err
 // register makes the account, or finds the one there is: the authority knows it
 // by its key (RFC 8555 §7.3.1).
 func (m *Manager) register(ctx context.Context, c *client.Client) (err error) {
+	m.account.Lock()
+	defer m.account.Unlock()
 	if c.Key, err = m.accountKey(ctx); err != nil {
 		return err
 	}
@@ -72,8 +74,6 @@ func (m *Manager) register(ctx context.Context, c *client.Client) (err error) {
 
 // accountKey is the kept key of the account, or a new one.
 func (m *Manager) accountKey(ctx context.Context) (crypto.Signer, error) {
-	m.account.Lock()
-	defer m.account.Unlock()
 	data, err := m.kept.Get(ctx, accountKey)
 	switch {
 	case err == nil:

@@ -19,7 +19,7 @@ const (
 
 // Run gets certificates and renews them until ctx ends; then nothing of it is
 // left. told is called for each new certificate, and once for each new error
-// however often it comes again.
+// however often it comes again; by several goroutines at once.
 func (m *Manager) Run(ctx context.Context, told func(host string, c *tls.Certificate, err error)) {
 	var all sync.WaitGroup
 	defer all.Wait()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -185,4 +186,53 @@ func TestNotKept(t *testing.T) {
 			t.Errorf("%+v", m.States())
 		}
 	})
+}
+
+// Run ends with its context also while an authority does not answer, and
+// nothing of it is left.
+func TestEndsDuringAnOrder(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	m, err := New(Options{Hosts: []string{"a.example"}, Directory: "https://" + l.Addr().String() + "/dir", Folder: t.TempDir() + "/acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.Run(ctx, func(host string, _ *tls.Certificate, err error) { t.Errorf("told of %s: %v", host, err) })
+	}()
+	authority, err := l.Accept() // and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer authority.Close()
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for the authority")
+	}
+	if m.Failed() != 0 || m.States()[0].Fault != "" {
+		t.Errorf("%+v: the end is taken for a failure", m.States())
+	}
+}
+
+// What differs from one order to the next is not told.
+func TestLasting(t *testing.T) {
+	problem := &client.Error{StatusCode: 403, ProblemType: "urn:ietf:params:acme:error:caa", Detail: "CAA record forbids it"}
+	for _, n := range []string{"1", "2"} {
+		err := lasting(&client.OrderError{OrderURL: "https://ca.example/order/" + n, Status: "invalid", Problem: problem})
+		if err.Error() != problem.Error() {
+			t.Errorf("%v, want %v", err, problem)
+		}
+	}
+	if err := errors.New("x"); lasting(err) != err {
+		t.Error("another error is changed")
+	}
 }

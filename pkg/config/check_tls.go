@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 const (
@@ -21,11 +22,16 @@ func (c *Config) IssuerUsesACME() bool {
 	return c.ACME.On() && c.Issuer.CertificateFile == "" && slices.ContainsFunc(c.Issuer.Listen, func(e Endpoint) bool { return e.TCP.IsValid() })
 }
 
-// completeTLS settles what follows from the profile.
-func (l *loader) completeTLS(t *TLS) {
-	if _, given := l.places["tls.min_version"]; t.Profile == highSecurity && !given {
-		t.MinVersion = "1.3"
+// completeTLS settles what follows from the profile, and writes names as they
+// are compared.
+func (l *loader) completeTLS(c *Config) {
+	if _, given := l.places["tls.min_version"]; c.TLS.Profile == highSecurity && !given {
+		c.TLS.MinVersion = "1.3"
 	}
+	for i, host := range c.ACME.Hosts {
+		c.ACME.Hosts[i] = strings.ToLower(host)
+	}
+	c.ACME.CacheDirectory = l.resolveFolder(c.ACME.CacheDirectory)
 }
 
 func (l *loader) checkTLS(c *Config) {

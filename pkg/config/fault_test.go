@@ -184,7 +184,7 @@ t.yaml:2:29: relay.max_port: is a YAML alias; write out what it stands for`},
 		`t.yaml:2:44: tls.min_version: is 1.2, and the profile high-security is TLS 1.3 alone; take it away, or give tls.profile: default`},
 	{"terms not accepted", "version: 1\nlisten: [{transports: [tls]}]\nacme: {hosts: [turn.example.org]}\n",
 		`t.yaml:3:1: acme.accept_terms: is false, and no authority certifies anything before its terms of service are agreed to; read them (the directory links to them) and write accept_terms: true`},
-	{"hosts of acme", "version: 1\nlisten: [{transports: [tls]}]\nacme: {accept_terms: true, hosts: [\"*.example.org\", 192.0.2.1, \"a.example:443\", b.example, b.example]}\n",
+	{"hosts of acme", "version: 1\nlisten: [{transports: [tls]}]\nacme: {accept_terms: true, hosts: [\"*.example.org\", 192.0.2.1, \"a.example:443\", b.example, B.Example]}\n",
 		`t.yaml:3:36: acme.hosts[0]: is "*.example.org"; give the host name that clients connect to; no authority certifies an address, a wildcard or a port this way
 t.yaml:3:53: acme.hosts[1]: is "192.0.2.1"; give the host name that clients connect to; no authority certifies an address, a wildcard or a port this way
 t.yaml:3:64: acme.hosts[2]: is "a.example:443"; give the host name that clients connect to; no authority certifies an address, a wildcard or a port this way

@@ -138,10 +138,9 @@ func (l *loader) complete(c *Config) {
 		l.completeSecret(entry("credentials.shared_secrets", i), &s.Secret, &s.SecretFile)
 	}
 	l.completeNonceKey(&c.Credentials)
-	l.completeTLS(&c.TLS)
+	l.completeTLS(c)
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
-	c.ACME.CacheDirectory = l.resolveFolder(c.ACME.CacheDirectory)
 	l.completePolicy(&c.Policy)
 }
 
