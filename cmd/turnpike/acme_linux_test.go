@@ -37,7 +37,7 @@ type acmeBed struct {
 // one for UDP, hosts and issuer's port these are.
 func newACMEBed(t *testing.T, listeners, hosts, issuerPort string) *acmeBed {
 	t.Helper()
-	b := &acmeBed{server: &server{}, ca: newPebble(t, 18, publicTURN.Addr().String()), file: filepath.Join(t.TempDir(), "turnpike.yaml")}
+	b := &acmeBed{server: &server{}, ca: newPebble(t, 15, publicTURN.Addr().String()), file: filepath.Join(t.TempDir(), "turnpike.yaml")}
 	api, hashed, err := issuer.NewAPIKey(rand.Reader, "app")
 	badConfigCheck(t, err)
 	config := fmt.Sprintf(`version: 1
