@@ -182,6 +182,35 @@ func TestACMEAtTheIssuer(t *testing.T) {
 	})
 }
 
+// TestACMEWithoutAuthority: a server that has no certificate yet serves what needs
+// none, and says why it is not ready.
+func TestACMEWithoutAuthority(t *testing.T) {
+	t.Setenv(pebbleEnv, pebblePrograms(t))
+	if !inPublic(t) {
+		return
+	}
+	b := newACMEBed(t, fmt.Sprintf(`, {address: "%s", transports: [tls]}`, acmeTURN), "turn.example.org", "3480")
+	b.ca.stop()
+	b.serve(t)
+	b.told(t, 1, "connection refused", "turn.example.org")
+	get(t, "http://127.0.0.1:3481/readyz", http.StatusServiceUnavailable, "no certificate for turn.example.org: account at "+pebbleDirectory)
+	if _, err := probe.Binding(t.Context(), "udp", publicTURN, probe.Options{}); err != nil {
+		t.Errorf("over UDP: %v", err)
+	}
+	if _, err := b.dial(t, acmeTURN, ""); err == nil {
+		t.Error("a handshake without a certificate")
+	}
+	if left, there := b.Metrics(t)[`turnpike_tls_certificate_not_after_seconds{name="relay"}`]; !there || left != 0 {
+		t.Errorf("it expires at %v (exists: %v), want 0", left, there)
+	}
+	b.trusted = b.ca.start(t)
+	badConfigCheck(t, b.cmd.Process.Signal(syscall.SIGHUP))
+	eventually(t, "the server to be ready", func() bool {
+		return probe.Health(t.Context(), "http://127.0.0.1:3481", "/readyz") == nil
+	})
+	b.mustDial(t, acmeTURN, "turn.example.org")
+}
+
 // Whom clients name decides which certificate they get, and never who is asked.
 func (b *acmeBed) checkNames(t *testing.T) {
 	for name, want := range map[string]string{"turn.example.org": "turn.example.org", "ISSUER.example.org": "issuer.example.org"} {

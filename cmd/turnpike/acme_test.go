@@ -114,3 +114,20 @@ func TestACMEFolderIsOpen(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
+
+// The unit has a place for what is kept, which is the default one, and for the
+// server alone.
+func TestUnitKeepsCertificates(t *testing.T) {
+	unit, err := os.ReadFile("../../deploy/systemd/turnpike.service")
+	badConfigCheck(t, err)
+	if !strings.Contains(string(unit), "\nStateDirectory=turnpike\nStateDirectoryMode=0700\n") {
+		t.Error("the unit has no StateDirectory")
+	}
+	file := filepath.Join(t.TempDir(), "turnpike.yaml")
+	badConfigCheck(t, os.WriteFile(file, []byte("version: 1\ncredentials: {shared_secrets: [{id: usual, secret: "+s1Text+"}]}\n"), 0o600))
+	c, _, err := config.Load(config.Options{Path: file})
+	badConfigCheck(t, err)
+	if at := c.ACME.CacheDirectory; filepath.Dir(at) != "/var/lib/turnpike" {
+		t.Errorf("certificates are kept in %s", at)
+	}
+}
