@@ -66,6 +66,14 @@ func (p *parts) runACME(ctx context.Context, log *logs) {
 	})
 }
 
+// orderAgain has the authority asked at once for what it failed to give: people
+// have mended something. What comes of it is logged.
+func (p *parts) orderAgain() {
+	if m := p.settings.Load().ACME; m != nil {
+		m.Again()
+	}
+}
+
 // acmeUnready says for which hosts there is nothing to serve.
 func acmeUnready(m *acme.Manager, now time.Time) (reasons []string) {
 	if m == nil {

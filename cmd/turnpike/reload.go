@@ -57,8 +57,10 @@ func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 		case <-ctx.Done():
 			return
 		case <-sig.reload:
+			p.orderAgain()
 			p.reload(log, "signal")
 		case answer := <-p.reloads.asked:
+			p.orderAgain()
 			answer <- p.reload(log, "operator")
 		}
 	}
@@ -149,9 +151,6 @@ func (p *parts) certificates() map[string]*certs.Certificate {
 // with one holds up nothing else: they are renewed by others than the
 // configuration.
 func (p *parts) reloadCertificates(log *logs, r *reloaded) {
-	if m := p.settings.Load().ACME; m != nil {
-		m.Again() // what comes of it is logged
-	}
 	for name, c := range p.certificates() {
 		changed, err := c.Reload()
 		if changed || err != nil {

@@ -19,7 +19,7 @@ import (
 var sources embed.FS
 
 // Schema is the JSON Schema (2020-12) of the file, for editors. The
-// descriptions are the comments in types.go. It knows forms and ranges; what
+// descriptions are the comments in the files types*.go. It knows forms and ranges; what
 // has to fit together is found by Load alone.
 func Schema() ([]byte, error) { return schemaOf(top, "The configuration of turnpike") }
 
@@ -49,18 +49,24 @@ func schemaOf(s *shape, title string) ([]byte, error) {
 func fieldComments() (map[string]string, error) {
 	comments := map[string]string{}
 	files, err := sources.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range files {
-		text, _ := sources.ReadFile(f.Name())
-		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ParseComments)
+		source, err := sources.ReadFile(f.Name())
 		if err != nil {
 			return nil, err
 		}
-		addComments(file, comments)
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), source, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		addComments(comments, file)
 	}
-	return comments, err
+	return comments, nil
 }
 
-func addComments(file *ast.File, comments map[string]string) {
+func addComments(comments map[string]string, file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
