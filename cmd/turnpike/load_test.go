@@ -15,6 +15,7 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
@@ -200,7 +201,7 @@ func TestEveryKeyArrives(t *testing.T) {
 	if got := s.Limits.failures(); got != (ratelimit.Options{PerSecond: 50, Burst: 52, Scope: ratelimit.Port}) {
 		t.Errorf("the budget of failures is %+v", got)
 	}
-	s.Certificate, s.Issuer.Certificate = nil, nil
+	s.Certificate, s.Issuer.Certificate, s.Policy.At = nil, nil, time.Time{}
 	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny} {
 		for i := range lines {
 			_, lines[i].Place, _ = strings.Cut(lines[i].Place, "turnpike.yaml:")
@@ -263,7 +264,7 @@ func TestPolicyIsTheConfigured(t *testing.T) {
 	_, s := unusualSettings(t)
 	for mode, elsewhere := range map[netpolicy.Mode]bool{netpolicy.AllowList: false, netpolicy.Public: true} {
 		s.Policy.Mode = mode
-		p, err := newPolicy(s.Policy, []relay.Pool{s.Relays[0].Pool}, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:4001")})
+		p, err := newPolicy(s.Policy, hostnet.Host{}, []relay.Pool{s.Relays[0].Pool}, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:4001")})
 		if err != nil {
 			t.Fatal(err)
 		}

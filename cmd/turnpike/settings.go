@@ -79,6 +79,7 @@ type planeSettings struct {
 }
 
 type policySettings struct {
+	At          time.Time // what had expired then is left out
 	Mode        netpolicy.Mode
 	Allow, Deny []netpolicy.Line
 	// Clients may send to the relay, IssuerClients ask the issuer.

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"slices"
 
 	"turnpike/auth"
 	"turnpike/pkg/certs"
@@ -23,7 +22,7 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	policy, err := newPolicy(s.Policy, p.pools, slices.Concat(p.listening, p.services))
+	lists, err := p.newLists(s.Policy)
 	if err != nil {
 		return err
 	}
@@ -38,7 +37,7 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 		return err
 	}
 	// ---- From here on nothing can fail. ----
-	p.relay.SetPolicy(policy)
+	p.obey(lists)
 	nonceKey := s.NonceKey
 	if c.Credentials.NonceKeyFile == "" {
 		nonceKey = nil // a random one, and there is one
