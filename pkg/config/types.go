@@ -36,6 +36,8 @@ type Config struct {
 	MMSG MMSG `yaml:"mmsg"`
 	// The certificate of tls listeners.
 	TLS TLS `yaml:"tls"`
+	// Certificates that the server gets by itself.
+	ACME ACME `yaml:"acme"`
 	// What TCP and TLS connections may cost.
 	Streams Streams `yaml:"streams"`
 	// Whose signature lets a client in.
@@ -122,16 +124,6 @@ type MMSG struct {
 	RelayBuffer int `yaml:"relay_buffer" default:"524288" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`
 }
 
-// TLS is the certificate that clients see. In a Config the paths are absolute.
-type TLS struct {
-	// The certificate chain, PEM, the server's own first.
-	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
-	// Its private key, PEM. Not readable by everybody.
-	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
-	// The oldest TLS version spoken.
-	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3" unit:"1.2 or 1.3" apply:"restart"`
-}
-
 // Streams bounds TCP and TLS connections of clients.
 type Streams struct {
 	// Connections at the same time.
@@ -183,8 +175,8 @@ type Role struct {
 type Issuer struct {
 	// Where it listens. Without any API key the default is not to.
 	Listen []Endpoint `yaml:"listen" default:"[\"127.0.0.1:3480\"]" unit:"IP:PORT or unix:/path" apply:"restart"`
-	// Its own certificate chain, PEM; empty: the one under tls. With neither it
-	// speaks plain HTTP, on loopback and unix sockets alone.
+	// Its own certificate chain, PEM; empty: the one under tls, or those of acme.
+	// With none it speaks plain HTTP, on loopback and unix sockets alone.
 	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
 	// The private key of certificate_file, PEM. Not readable by everybody.
 	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
