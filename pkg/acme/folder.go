@@ -26,21 +26,26 @@ func checkFolder(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return closed(err)
 	case !info.IsDir():
 		return fmt.Errorf("%s is no folder; name another", path)
 	case info.Mode()&forOthers != 0:
 		return open(path, info)
 	}
 	entries, err := os.ReadDir(path)
+	if err != nil {
+		return closed(err)
+	}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err == nil && info.Mode().IsRegular() && info.Mode()&forOthers != 0 {
 			return open(filepath.Join(path, e.Name()), info)
 		}
 	}
-	return err
+	return nil
 }
+
+func closed(err error) error { return fmt.Errorf("%w; give a folder that the server's user owns", err) }
 
 func open(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s can be read or written by everybody (mode %04o), and private keys are kept there; run chmod o= on it", path, info.Mode().Perm())

@@ -69,8 +69,10 @@ func New(o Options) (*Manager, error) {
 	}
 	// What a test authority has certified must not be served as another's.
 	folder := filepath.Join(o.Folder, strings.NewReplacer("/", "-", ":", "-").Replace(at.Host+strings.TrimRight(at.Path, "/")))
-	if err := errors.Join(checkFolder(o.Folder), checkFolder(folder)); err != nil {
-		return nil, err
+	for _, path := range []string{o.Folder, folder} {
+		if err := checkFolder(path); err != nil {
+			return nil, err
+		}
 	}
 	m := &Manager{
 		o: o, kept: autocert.DirCache(folder), byName: map[string]*host{}, challenges: map[string]*tls.Certificate{},

@@ -65,6 +65,19 @@ func TestOpenFolders(t *testing.T) {
 	}
 }
 
+func TestNoFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for folder, want := range map[string]string{file: file + " is no folder; name another", file + "/acme": "not a directory; give a folder that the server's user owns"} {
+		_, err := New(Options{Hosts: []string{"a.example"}, Directory: directory, Folder: folder})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", folder, err, want)
+		}
+	}
+}
+
 // What is kept is for the owner alone, whatever the umask.
 func TestKeptForTheOwner(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "acme")
