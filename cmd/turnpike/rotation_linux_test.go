@@ -63,7 +63,7 @@ func (c *callers) ask(user string) (got credential, err error) {
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil || resp.StatusCode != http.StatusOK {
-		return got, fmt.Errorf("the issuer: %s %w", resp.Status, err)
+		return got, fmt.Errorf("the issuer: %s, %v", resp.Status, err)
 	}
 	return got, nil
 }
@@ -84,7 +84,7 @@ func (c *callers) call(cr credential) error {
 		func() (relaytest.Response, error) { return client.Refresh(0) },
 	} {
 		if r, err := do(); err != nil || !r.OK() {
-			return fmt.Errorf("step %d: %v %w", what, r, err)
+			return fmt.Errorf("step %d: %v, %v", what, r, err)
 		}
 	}
 	if strings.Contains(cr.Username, ":~k2.") {

@@ -13,7 +13,7 @@ import (
 func scriptCredential(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, !neg && len(args) > 0, "credential CONFIG [ARG...]")
 	mint := exec.Command(scriptBedOf(ts).binary, append([]string{"credentials", "mint", "--json", "-c"}, args...)...)
-	mint.Dir = ts.MkAbs(".")
+	mint.Dir, mint.Env = ts.MkAbs("."), []string{"PATH=" + ts.Getenv("PATH")} // not the test's own
 	out, err := mint.Output()
 	ts.Check(err)
 	var made mintAnswer
