@@ -26,7 +26,8 @@ func command() *cobra.Command {
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), healthCommand(), reloadCommand(), loadCommand(), snippetCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), secretCommand(), credentialsCommand(), apiKeyCommand(), snippetCommand(),
+		healthCommand(), reloadCommand(), loadCommand(), versionCommand())
 	return root
 }
 
