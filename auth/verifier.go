@@ -115,6 +115,9 @@ func NewVerifier(k *Keyring, realm string, algorithms ...Algorithm) (*Verifier, 
 	return &Verifier{ring: k, realm: realm, algorithms: slices.Clone(algorithms)}, nil
 }
 
+// Role is that of the keyring, by its name.
+func (v *Verifier) Role(name string) (*Role, bool) { return v.ring.Role(name) }
+
 // Without is a verifier that also refuses what has been revoked, from the moment
 // it is.
 func (v *Verifier) Without(r *Revocations) *Verifier {
