@@ -81,17 +81,21 @@ func (s *signer) ask(username, realm string, as Algorithm, signed func(key []byt
 	return h.key, signed(h.key[:size])
 }
 
+// longest is how long a credential under a role may live.
+func (s *signer) longest(role *Role) time.Duration {
+	if s.maxTTL > 0 {
+		return s.maxTTL
+	}
+	return role.MaxTTL
+}
+
 // judge is what a username is worth if it was signed. Both bounds are reckoned
 // and the rule is asked first: which of them it breaks takes no time of its own.
 func (s *signer) judge(name Username, role *Role, now time.Time) Outcome {
 	if role == nil {
 		return UnknownRole
 	}
-	ahead := role.MaxTTL
-	if s.maxTTL > 0 {
-		ahead = s.maxTTL
-	}
-	first, last := now.Unix(), now.Add(ahead+ClockSkew).Unix()
+	first, last := now.Unix(), now.Add(s.longest(role)+ClockSkew).Unix()
 	fits := s.rule.fits(name.User)
 	switch {
 	case name.Expires < first: // equal is in time, as in coturn

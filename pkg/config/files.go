@@ -106,6 +106,9 @@ func (l *loader) readFor(path, file string, secret bool) ([]byte, bool) {
 	return nil, false
 }
 
+// readOpen is readFor of what is no secret.
+func (l *loader) readOpen(path, file string) ([]byte, bool) { return l.readFor(path, file, false) }
+
 // named is a file of a secret that the configuration names, and what it held.
 type named struct {
 	file string
@@ -169,7 +172,7 @@ func (l *loader) completeUser(path string, u *User) {
 		return
 	}
 	u.KeyFile = l.resolve(u.KeyFile)
-	data, _ := l.readFor(at, u.KeyFile, true)
+	data, _ := l.readSecret(at, u.KeyFile)
 	u.Secret = newSecret(oneLine(data))
 }
 

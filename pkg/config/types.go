@@ -169,6 +169,11 @@ type Role struct {
 	Idle time.Duration `yaml:"idle" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
 	// Whether clients are told to use nothing but relays (iceTransportPolicy).
 	RelayOnly bool `yaml:"relay_only" default:"false" unit:"true or false" apply:"live"`
+	// Over which transports its clients may allocate.
+	Transports []Transport `yaml:"transports" default:"[udp, tcp, tls]" enum:"udp,tcp,tls" unit:"udp, tcp, tls" apply:"live"`
+	// Which peers its clients may reach, of those that the policy allows; an empty
+	// list: all of them. Clients of this server are peers too: self.
+	Peers []Line `yaml:"peers" default:"[]" unit:"ADDRESS/BITS, FROM-TO, an address or a preset" apply:"live"`
 }
 
 // Issuer is the HTTP API through which applications get credentials.
