@@ -222,7 +222,8 @@ func (l *loader) issuer(s *settings) issuerSettings {
 		o.Certificate = l.certificate("tls.certificate_file", l.c.TLS.CertificateFile, l.c.TLS.KeyFile, l.current.Issuer.Certificate)
 	}
 	for _, k := range c.APIKeys {
-		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL})
+		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL,
+			AllowQueryKey: k.AllowQueryKey})
 	}
 	return o
 }

@@ -13,52 +13,60 @@ import (
 
 // serveCredentials answers POST /v1/credentials. The key comes before the body:
 // nobody without one has it read.
-func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) (any, *refusal) {
 	m := s.minting.Load()
-	key := m.keys.authenticate(r.Header)
+	key := m.keys.authenticate(r.Header, nil)
 	if key == nil {
-		s.refuse(w, &refusal{Unauthorized, "", "send a valid API key: Authorization: Bearer tk_..."})
-		return
+		return nil, noKey
 	}
 	if r.URL.RawQuery != "" {
-		s.refuse(w, &refusal{QueryNotAllowed, "", "send parameters as JSON in the body, not in the URL"})
-		return
+		return nil, &refusal{code: QueryNotAllowed, detail: "send parameters as JSON in the body, not in the URL"}
 	}
 	a, refused := readAsk(w, r)
 	if refused != nil {
-		s.refuse(w, refused)
-		return
+		return nil, refused
 	}
-	credential, refused := s.mint(m.issuer, key, a, s.now())
-	if refused != nil {
-		s.refuse(w, refused)
-		return
-	}
-	write(w, http.StatusOK, "application/json", s.answer(credential))
+	return s.mint(m, key, a)
 }
 
+// noKey is the same for every fault of a key.
+var noKey = &refusal{code: Unauthorized,
+	detail: "send a valid API key, one alone: Authorization: Bearer tk_..., X-API-Key: tk_..., or Basic with the id of the key for a user"}
+
 // mint issues what was asked for, within what the key may give, and records it.
-func (s *Server) mint(by *auth.Issuer, key *grant, a ask, now time.Time) (auth.Credential, *refusal) {
+func (s *Server) mint(m *minting, key *grant, a ask) (any, *refusal) {
 	request, refused := key.request(a)
 	if refused != nil {
-		return auth.Credential{}, refused
+		return nil, refused
 	}
-	c, err := by.Issue(request, now)
+	if a.transports != 0 && a.transports&s.offered() == 0 {
+		return nil, &refusal{code: InvalidTransports, field: "transports", detail: "this server is reached over " + s.offered().String()}
+	}
+	now := s.now()
+	c, err := m.issuer.Issue(request, now)
 	if errors.Is(err, auth.ErrUser) {
-		return auth.Credential{}, &refusal{InvalidUser, "user", strings.TrimPrefix(err.Error(), "auth: ")}
+		return nil, &refusal{code: InvalidUser, field: "user", detail: strings.TrimPrefix(err.Error(), "auth: ")}
 	}
 	if err != nil {
 		s.log.Error("credential request failed", "err", err)
-		return auth.Credential{}, internal
+		return nil, internal
 	}
 	s.counters.issued.Add(1)
 	if s.issued != nil {
 		s.issued(Issued{
 			APIKey: key.ID, Tenant: key.Tenant,
 			ID: c.ID, User: c.User, Role: c.Role.Name, At: now, Expires: c.Expires,
+			Label: value(a.label), ConsentRef: value(a.consentRef),
 		})
 	}
-	return c, nil
+	return s.answer(c, a.transports), nil
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // grant is an API key and the roles it may give, the default first.
@@ -74,7 +82,7 @@ func (g *grant) request(a ask) (auth.Request, *refusal) {
 	if a.role != nil {
 		i := slices.IndexFunc(g.roles, func(r *auth.Role) bool { return r.Name == *a.role })
 		if i < 0 {
-			return auth.Request{}, &refusal{InvalidRole, "role", "this API key may give the roles " + g.roleNames()}
+			return auth.Request{}, &refusal{code: InvalidRole, field: "role", detail: "this API key may give the roles " + g.roleNames()}
 		}
 		role = g.roles[i]
 	}
@@ -86,15 +94,11 @@ func (g *grant) request(a ask) (auth.Request, *refusal) {
 	if a.ttl != nil {
 		limit := int64(most / time.Second) // compared in seconds: no ttl overflows
 		if *a.ttl < 1 || *a.ttl > limit {
-			return auth.Request{}, &refusal{InvalidTTL, "ttl", fmt.Sprintf("ttl must be 1 to %d seconds", limit)}
+			return auth.Request{}, &refusal{code: InvalidTTL, field: "ttl", detail: fmt.Sprintf("ttl must be 1 to %d seconds", limit)}
 		}
 		ttl = time.Duration(*a.ttl) * time.Second
 	}
-	request := auth.Request{Role: role.Name, TTL: ttl}
-	if a.user != nil {
-		request.User = *a.user
-	}
-	return request, nil
+	return auth.Request{User: value(a.user), Role: role.Name, TTL: ttl}, nil
 }
 
 func (g *grant) roleNames() string {

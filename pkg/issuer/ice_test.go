@@ -90,6 +90,33 @@ func TestSuccess(t *testing.T) {
 	}
 }
 
+// label and consent_ref are in the record, and in nothing that the client gets.
+func TestNotesGoToTheRecord(t *testing.T) {
+	b := newBed(t)
+	body, _ := b.mustPost(t, `{"user":"alice","label":"Raum 7, große Runde","consent_ref":"c-481"}`)
+	if r := b.records[0]; r.Label != "Raum 7, große Runde" || r.ConsentRef != "c-481" {
+		t.Errorf("%+v", r)
+	}
+	if strings.Contains(string(body), "Raum") || strings.Contains(string(body), "c-481") {
+		t.Errorf("told to the client: %s", body)
+	}
+}
+
+// Of the addresses a client is told those that it asked for.
+func TestTransports(t *testing.T) {
+	for body, want := range map[string][]string{
+		`{}`:                                 turnURIs,
+		`{"transports":["udp"]}`:             turnURIs[:1],
+		`{"transports":["tls","tcp"]}`:       turnURIs[1:],
+		`{"transports":["tls","tcp","udp"]}`: turnURIs,
+	} {
+		_, a := newBed(t).mustPost(t, body)
+		if !reflect.DeepEqual(a.URIs, want) || !reflect.DeepEqual(a.ICEServers[len(a.ICEServers)-1].URLs, want) {
+			t.Errorf("%s: %v and %v, want %v", body, a.URIs, a.ICEServers, want)
+		}
+	}
+}
+
 func TestKeyCapsTTL(t *testing.T) {
 	for _, tt := range []struct {
 		maxTTL     time.Duration

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -40,6 +39,9 @@ type Issued struct {
 	ID             string // of the credential
 	User, Role     string
 	At, Expires    time.Time
+	// What the request gave for the record: at most 128 bytes of printable text
+	// each.
+	Label, ConsentRef string
 }
 
 // Server serves the credential API.
@@ -51,19 +53,12 @@ type Server struct {
 	log      *slog.Logger
 	issued   func(Issued)
 	counters Counters
-	routes   map[string]route
 }
 
 // minting is who signs and who may ask. It may be replaced between requests.
 type minting struct {
 	issuer *auth.Issuer
 	keys   keyring
-}
-
-// route is what a path answers to.
-type route struct {
-	method string
-	serve  http.HandlerFunc
 }
 
 // New checks the options and opens nothing. The error joins every fault found
@@ -89,9 +84,6 @@ func New(o Options) (*Server, error) {
 	faults = append(faults, s.Set(o.Issuer, o.Keys), checkURIs(o.URIs, o.STUN))
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
-	}
-	s.routes = map[string]route{
-		"/v1/credentials": {http.MethodPost, s.serveCredentials},
 	}
 	return s, nil
 }
@@ -134,36 +126,6 @@ func (s *Server) HTTPServer() *http.Server {
 		DisableGeneralOptionsHandler: true,
 	}
 }
-
-// serve finds the route. http.ServeMux would answer some paths with a redirect
-// or in plain text.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error("credential request failed", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			s.refuse(w, internal)
-		}
-	}()
-	if len(r.TransferEncoding) > 0 {
-		// Where a proxy before us measures a chunked body by another rule, the
-		// rest of it is a request the proxy never saw. Nothing is read from
-		// this connection any more.
-		w.Header().Set("Connection", "close")
-	}
-	route, ok := s.routes[r.URL.Path]
-	if !ok {
-		s.refuse(w, &refusal{NotFound, "", "there is nothing here; credentials are at POST /v1/credentials"})
-		return
-	}
-	if r.Method != route.method {
-		w.Header().Set("Allow", route.method)
-		s.refuse(w, &refusal{MethodNotAllowed, "", "use " + route.method})
-		return
-	}
-	route.serve(w, r)
-}
-
-var internal = &refusal{Internal, "", "the server failed to make a credential; try again"}
 
 // checkURIs finds every fault of the addresses handed out.
 func checkURIs(turn, stun []string) error {

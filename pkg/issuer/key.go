@@ -2,17 +2,12 @@ package issuer
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
-
-	"turnpike/auth"
 )
 
 const (
@@ -43,6 +38,9 @@ type APIKey struct {
 	// MaxTTL caps the lifetime of what the key mints, below the cap of the
 	// role. Whole seconds; 0: the role's cap alone.
 	MaxTTL time.Duration
+	// AllowQueryKey lets the key be a parameter of /turn/credentials, where logs
+	// of others keep it: for clients that can send it in no other way.
+	AllowQueryKey bool
 }
 
 // NewAPIKey makes a key: plain, tk_<id>_<43 characters>, is shown to the app's
@@ -95,84 +93,4 @@ func isName(s string) bool {
 		}
 	}
 	return true
-}
-
-// keyring finds keys by id.
-type keyring map[string]*grant
-
-// newKeyring checks the keys and looks up their roles.
-func newKeyring(keys []APIKey, issuer *auth.Issuer, now time.Time) (keyring, error) {
-	if len(keys) == 0 {
-		return nil, errors.New("issuer: no API keys: nobody could mint; give one at least")
-	}
-	var faults []error
-	ring := make(keyring, len(keys))
-	for _, k := range keys {
-		if ring[k.ID] != nil {
-			faults = append(faults, fmt.Errorf("issuer: API key %q: the id is taken; give each key its own", k.ID))
-		}
-		g, err := newGrant(k, issuer, now)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("issuer: API key %q: %w", k.ID, err))
-		}
-		ring[k.ID] = g
-	}
-	return ring, errors.Join(faults...)
-}
-
-// newGrant looks up the roles of a key. All that an auth.Issuer tells of a role
-// is in a credential, so one is made for each and thrown away.
-func newGrant(k APIKey, issuer *auth.Issuer, now time.Time) (*grant, error) {
-	g := &grant{APIKey: k}
-	names := k.Roles
-	if len(names) == 0 {
-		names = []string{auth.DefaultRoleName}
-	}
-	faults := []error{k.check()}
-	for _, name := range names {
-		c, err := issuer.Issue(auth.Request{Role: name}, now)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("role %q: %w", name, err))
-			continue
-		}
-		g.roles = append(g.roles, c.Role)
-	}
-	return g, errors.Join(faults...)
-}
-
-// authenticate gives the key a request was sent with, or nil. What is wrong
-// with the header makes no difference to the answer, and an unknown id costs
-// the same hash and comparison as a wrong secret.
-func (k keyring) authenticate(h http.Header) *grant {
-	plain, id, ok := bearer(h)
-	if !ok {
-		return nil
-	}
-	known, found := k[id]
-	if !found {
-		known = &grant{}
-	}
-	hash := sha256.Sum256([]byte(plain))
-	if subtle.ConstantTimeCompare(hash[:], known.Hash[:]) != 1 || !found {
-		return nil
-	}
-	return known
-}
-
-// bearer takes the API key out of the one Authorization header (RFC 6750
-// §2.1). Two of them are refused: which one counts is a matter on which a
-// proxy and we might differ. The secret's length is fixed, so the id, which may
-// hold the separator too, ends where it begins.
-func bearer(h http.Header) (plain, id string, ok bool) {
-	lines := h.Values("Authorization")
-	if len(lines) != 1 {
-		return "", "", false
-	}
-	scheme, plain, _ := strings.Cut(lines[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(plain, keyPrefix) ||
-		len(plain) < minKeyLen || len(plain) > maxKeyLen {
-		return "", "", false
-	}
-	end := len(plain) - keyChars - 1
-	return plain, plain[len(keyPrefix):end], plain[end] == '_'
 }

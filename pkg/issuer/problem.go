@@ -14,15 +14,21 @@ const (
 	NotFound                         // no such path
 	MethodNotAllowed                 // the path has other methods
 	QueryNotAllowed                  // parameters in the URL, where logs keep them
-	UnsupportedMediaType             // a body that is not declared application/json
+	UnsupportedMediaType             // a body that is not declared as what the route takes
 	BodyTooLarge                     // more than 4 KB
 	BodyUnreadable                   // the body broke off
+	RequestTimeout                   // the body did not arrive in time
 	InvalidJSON                      // not one JSON object in UTF-8
+	InvalidForm                      // a query or a form that can't be read
 	UnknownField                     // a field the route does not have
 	DuplicateField                   // a field twice: parsers differ on which one counts
 	InvalidUser                      // user of a wrong type or against the rules for user names
 	InvalidTTL                       // ttl of a wrong type or out of range
 	InvalidRole                      // role of a wrong type or not the key's to give
+	InvalidTransports                // transports of a wrong type, or none that there is
+	InvalidLabel                     // label of a wrong type or too long
+	InvalidConsentRef                // consent_ref of a wrong type or too long
+	InvalidService                   // a service other than turn
 	Internal                         // our fault
 	NumCodes             int  = iota
 )
@@ -38,12 +44,18 @@ var codes = [NumCodes]struct {
 	UnsupportedMediaType: {"unsupported_media_type", http.StatusUnsupportedMediaType},
 	BodyTooLarge:         {"body_too_large", http.StatusRequestEntityTooLarge},
 	BodyUnreadable:       {"body_unreadable", http.StatusBadRequest},
+	RequestTimeout:       {"request_timeout", http.StatusRequestTimeout},
 	InvalidJSON:          {"invalid_json", http.StatusBadRequest},
+	InvalidForm:          {"invalid_form", http.StatusBadRequest},
 	UnknownField:         {"unknown_field", http.StatusBadRequest},
 	DuplicateField:       {"duplicate_field", http.StatusBadRequest},
 	InvalidUser:          {"invalid_user", http.StatusBadRequest},
 	InvalidTTL:           {"invalid_ttl", http.StatusBadRequest},
 	InvalidRole:          {"invalid_role", http.StatusBadRequest},
+	InvalidTransports:    {"invalid_transports", http.StatusBadRequest},
+	InvalidLabel:         {"invalid_label", http.StatusBadRequest},
+	InvalidConsentRef:    {"invalid_consent_ref", http.StatusBadRequest},
+	InvalidService:       {"invalid_service", http.StatusBadRequest},
 	Internal:             {"internal", http.StatusInternalServerError},
 }
 
@@ -55,8 +67,8 @@ func (c Code) String() string {
 	return "unknown"
 }
 
-// refusal is why a request gets no credential, in words for the developer of
-// the app. field is the field of the body at fault, or empty.
+// refusal is why a request is not granted, in words for the developer of the
+// app. field is the field or parameter at fault, or empty.
 type refusal struct {
 	code          Code
 	field, detail string
