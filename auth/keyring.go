@@ -19,7 +19,7 @@ type Key struct {
 // Shared is a secret that an application holds too and mints with.
 type Shared struct {
 	ID     string // [A-Za-z0-9_-]{1,32}; for records and metrics
-	Tenant string // [A-Za-z0-9_-]{0,32}; whose users these are. Empty is a tenant too, that of the issuer keys
+	Tenant string // [A-Za-z0-9_-]{0,32}; whose users these are. Empty is a tenant too
 	Role   string // of all its users; empty means DefaultRoleName
 	Secret Secret // MinSharedBytes or more
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/md5"
 	"crypto/sha256"
 	"errors"
@@ -148,7 +149,7 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		// Not returned at once: the remaining keys' work is still to be done.
 		if outcome = worth; outcome == OK {
 			id := Identity{
-				Username: username, User: name.User, Tenant: s.tenant, Role: role,
+				Username: username, User: name.User, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
 				CredentialID: name.CredentialID, KeyID: s.id,
 				Expires: time.Unix(name.Expires, 0).UTC(),
 			}

@@ -98,7 +98,7 @@ func (g *grant) request(a ask) (auth.Request, *refusal) {
 		}
 		ttl = time.Duration(*a.ttl) * time.Second
 	}
-	return auth.Request{User: value(a.user), Role: role.Name, TTL: ttl}, nil
+	return auth.Request{User: value(a.user), Tenant: g.Tenant, Role: role.Name, TTL: ttl}, nil
 }
 
 func (g *grant) roleNames() string {

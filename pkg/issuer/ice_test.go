@@ -67,7 +67,7 @@ func TestSuccess(t *testing.T) {
 				user = a.ID
 			}
 			expires := start.Add(time.Duration(tt.ttl) * time.Second)
-			username := fmt.Sprintf("%d:~k1.%s.%s:%s", expires.Unix(), tt.role, a.ID, user)
+			username := fmt.Sprintf("%d:~k1.%s.%s.acme:%s", expires.Unix(), tt.role, a.ID, user)
 			if a.Username != username || a.ID == "" {
 				t.Errorf("username %q, want %q", a.Username, username)
 			}

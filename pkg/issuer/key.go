@@ -29,8 +29,8 @@ type APIKey struct {
 	// Hash is the SHA-256 of the whole key as the app sends it, from "tk_" to
 	// the last character (printf %s "$KEY" | sha256sum).
 	Hash [sha256.Size]byte
-	// Tenant says whose key it is, in the record of what it mints. It is no
-	// part of a credential.
+	// Tenant says whose key it is: [A-Za-z0-9_-]{0,32}. It is signed into every
+	// credential, so that the limits of the tenant hold for its users.
 	Tenant string
 	// Roles are the roles a request may name, the first one the default. None:
 	// auth.DefaultRoleName alone.

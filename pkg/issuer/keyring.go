@@ -46,7 +46,7 @@ func newGrant(k APIKey, issuer *auth.Issuer, now time.Time) (*grant, error) {
 	}
 	faults := []error{k.check()}
 	for _, name := range names {
-		c, err := issuer.Issue(auth.Request{Role: name}, now)
+		c, err := issuer.Issue(auth.Request{Role: name, Tenant: k.Tenant}, now)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("role %q: %w", name, err))
 			continue

@@ -24,6 +24,7 @@ func TestNewRefuses(t *testing.T) {
 		{"no id", func(o *Options) { o.Keys[0].ID = "" }, []string{`API key ""`, "1 to 32"}},
 		{"foreign id", func(o *Options) { o.Keys[0].ID = "a b" }, []string{`API key "a b"`, "1 to 32"}},
 		{"same id", func(o *Options) { o.Keys = append(o.Keys, o.Keys[0]) }, []string{`API key "app"`, "taken"}},
+		{"bad tenant", func(o *Options) { o.Keys[0].Tenant = "a.b" }, []string{`API key "app"`, "tenant"}},
 		{"no hash", func(o *Options) { o.Keys[0].Hash = [32]byte{} }, []string{`API key "app"`, "SHA-256"}},
 		{"negative ttl", func(o *Options) { o.Keys[0].MaxTTL = -time.Second }, []string{`API key "app"`, "whole seconds"}},
 		{"half a second", func(o *Options) { o.Keys[0].MaxTTL = time.Second / 2 }, []string{"whole seconds"}},
