@@ -100,6 +100,7 @@ type issuerSettings struct {
 	Listen      []endpoint // none: no issuer
 	Certificate *certs.Certificate
 	Keys        []issuer.APIKey
+	Proxies     issuer.Proxies
 	// Host is the host name in what clients are told to connect to; the public
 	// addresses if empty. URIs, if any, are told instead.
 	Host string

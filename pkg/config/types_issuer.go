@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Issuer is the HTTP API through which applications get credentials.
 type Issuer struct {
@@ -16,6 +19,10 @@ type Issuer struct {
 	PublicHost string `yaml:"public_host" default:"" unit:"host" apply:"restart"`
 	// Handed out instead of the ones made from the listeners, 8 at most.
 	URIs []string `yaml:"uris" default:"[]" unit:"turn:HOST:PORT?transport=udp" apply:"restart"`
+	// Proxies before it, whose X-Forwarded-For or Forwarded is believed: who asks
+	// is then the nearest address that is none of these. A unix socket counts as
+	// 127.0.0.1.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" default:"[]" unit:"ADDRESS/BITS" apply:"live"`
 	// The keys that applications show.
 	APIKeys []APIKey `yaml:"api_keys" default:"[]" apply:"live"`
 }
@@ -34,6 +41,15 @@ type APIKey struct {
 	// Caps the lifetime of what the key mints, in whole seconds; 0s: the cap of
 	// the role alone.
 	MaxTTL time.Duration `yaml:"max_ttl" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
+	// How often it may ask; 0: no limit.
+	MintsPerMinute int `yaml:"mints_per_minute" default:"6000" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`
+	// How many of them at once.
+	MintsBurst int `yaml:"mints_burst" default:"600" min:"1" max:"1000000" unit:"requests" apply:"live"`
+	// Where it may be used from; an empty list: everywhere.
+	Networks []netip.Prefix `yaml:"networks" default:"[]" unit:"ADDRESS/BITS" apply:"live"`
+	// The pages that may use it, as browsers name them. Whoever sees such a page
+	// has the key. An empty list: no page may.
+	Origins []string `yaml:"origins" default:"[]" unit:"https://HOST" apply:"live"`
 	// Whether /turn/credentials takes the key as a parameter too, which stands
 	// in the logs of proxies: for applications that can't send it otherwise.
 	AllowQueryKey bool `yaml:"allow_query_key" default:"false" unit:"true or false" apply:"live"`

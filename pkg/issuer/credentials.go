@@ -9,32 +9,29 @@ import (
 	"time"
 
 	"turnpike/auth"
+	"turnpike/ratelimit"
 )
 
 // serveCredentials answers POST /v1/credentials. The key comes before the body:
 // nobody without one has it read.
-func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) (any, *refusal) {
-	m := s.minting.Load()
-	key := m.keys.authenticate(r.Header, nil)
-	if key == nil {
-		return nil, noKey
-	}
-	if r.URL.RawQuery != "" {
-		return nil, &refusal{code: QueryNotAllowed, detail: "send parameters as JSON in the body, not in the URL"}
-	}
-	a, refused := readAsk(w, r)
+func (s *Server) serveCredentials(c *call) (any, *refusal) {
+	key, refused := s.admit(c, nil)
 	if refused != nil {
 		return nil, refused
 	}
-	return s.mint(m, key, a)
+	if c.URL.RawQuery != "" {
+		return nil, &refusal{code: QueryNotAllowed, detail: "send parameters as JSON in the body, not in the URL"}
+	}
+	a, refused := readAsk(c.w, c.Request)
+	if refused != nil {
+		return nil, refused
+	}
+	return s.mint(c, key, a)
 }
 
-// noKey is the same for every fault of a key.
-var noKey = &refusal{code: Unauthorized,
-	detail: "send a valid API key, one alone: Authorization: Bearer tk_..., X-API-Key: tk_..., or Basic with the id of the key for a user"}
-
 // mint issues what was asked for, within what the key may give, and records it.
-func (s *Server) mint(m *minting, key *grant, a ask) (any, *refusal) {
+// HEAD has nothing made: nobody would get it.
+func (s *Server) mint(c *call, key *grant, a ask) (any, *refusal) {
 	request, refused := key.request(a)
 	if refused != nil {
 		return nil, refused
@@ -42,24 +39,28 @@ func (s *Server) mint(m *minting, key *grant, a ask) (any, *refusal) {
 	if a.transports != 0 && a.transports&s.offered() == 0 {
 		return nil, &refusal{code: InvalidTransports, field: "transports", detail: "this server is reached over " + s.offered().String()}
 	}
+	if c.Method == http.MethodHead {
+		return empty{}, nil
+	}
 	now := s.now()
-	c, err := m.issuer.Issue(request, now)
+	made, err := c.live.issuer.Issue(request, now)
 	if errors.Is(err, auth.ErrUser) {
 		return nil, &refusal{code: InvalidUser, field: "user", detail: strings.TrimPrefix(err.Error(), "auth: ")}
 	}
 	if err != nil {
-		s.log.Error("credential request failed", "err", err)
+		s.log.Error("credential request failed", "request", c.id, "err", err)
 		return nil, internal
 	}
 	s.counters.issued.Add(1)
 	if s.issued != nil {
 		s.issued(Issued{
 			APIKey: key.ID, Tenant: key.Tenant,
-			ID: c.ID, User: c.User, Role: c.Role.Name, At: now, Expires: c.Expires,
+			ID: made.ID, User: made.User, Role: made.Role.Name, At: now, Expires: made.Expires,
 			Label: value(a.label), ConsentRef: value(a.consentRef),
+			Route: c.route, Client: c.client, Request: c.id,
 		})
 	}
-	return s.answer(c, a.transports), nil
+	return s.answer(made, a.transports), nil
 }
 
 func value(s *string) string {
@@ -72,7 +73,9 @@ func value(s *string) string {
 // grant is an API key and the roles it may give, the default first.
 type grant struct {
 	APIKey
-	roles []*auth.Role
+	roles   []*auth.Role
+	origins map[string]bool
+	quota   *ratelimit.Quota // kept over Set
 }
 
 // request turns what was asked into what is issued. Role and lifetime are the

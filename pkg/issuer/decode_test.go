@@ -82,7 +82,7 @@ func FuzzAuthorization(f *testing.F) {
 		if pair, err := base64.StdEncoding.DecodeString(plain); err == nil && strings.EqualFold(scheme, "Basic") {
 			want = string(pair) == "app:"+b.plain
 		}
-		if got := b.minting.Load().keys.authenticate(http.Header{"Authorization": {line}}, nil) != nil; got != want {
+		if got := b.live.Load().keys.authenticate(http.Header{"Authorization": {line}}, nil) != nil; got != want {
 			t.Fatalf("%q: %v", line, got)
 		}
 	})

@@ -31,9 +31,13 @@
 // the id of the key for a user) or in X-API-Key, and in no cookie, which browsers
 // send unasked. In a URL, which logs keep, it stands on /turn/credentials alone,
 // and only a key that says so ([APIKey].AllowQueryKey). Shown in several ways it
-// is the same key, or refused. Of a key the server holds the SHA-256. There is no
-// CORS: a key in a page is no secret. Missing, malformed, unknown and wrong keys
-// get the same answer.
+// is the same key, or refused. Of a key the server holds the SHA-256. Missing,
+// malformed, unknown and wrong keys get the same answer.
+//
+// A key may be bound to networks, to pages (CORS: a key in a page is no secret, so
+// a request with an Origin that the key does not list is refused) and to a rate.
+// Behind a proxy that is trusted the network is that of who asks: see
+// [Proxies.Client].
 //
 // # What is refused
 //
@@ -45,6 +49,5 @@
 // are counted by code and never logged; [Options].Log hears of our own faults
 // alone.
 //
-// [Server.HTTPServer] bounds what a connection may cost. How often a key may
-// mint is not decided here.
+// [Server.HTTPServer] bounds what a connection may cost.
 package issuer

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -16,13 +17,13 @@ import (
 
 func (b *bed) mustPost(t *testing.T, body string) ([]byte, answer) {
 	t.Helper()
-	w := b.post(body)
+	w := b.post(body, func(r *http.Request) { r.Header.Set("X-Request-Id", "test") })
 	var a answer
 	if err := json.Unmarshal(w.Body.Bytes(), &a); w.Code != http.StatusOK || err != nil {
 		t.Fatalf("%d %v: %s", w.Code, err, w.Body)
 	}
 	h := w.Header()
-	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Server") != "" {
+	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Origin" || h.Get("X-Request-Id") != "test" || h.Get("Server") != "" {
 		t.Errorf("headers %v", h)
 	}
 	return w.Body.Bytes(), a
@@ -79,7 +80,8 @@ func TestSuccess(t *testing.T) {
 			if a.TTL != tt.ttl || a.ExpiresAt != expires.UTC().Format("2006-01-02T15:04:05Z") || a.ICETransportPolicy != tt.policy {
 				t.Errorf("ttl %d, expires_at %s, policy %s", a.TTL, a.ExpiresAt, a.ICETransportPolicy)
 			}
-			want := Issued{APIKey: "app", Tenant: "acme", ID: a.ID, User: user, Role: tt.role, At: start, Expires: expires.UTC()}
+			want := Issued{APIKey: "app", Tenant: "acme", ID: a.ID, User: user, Role: tt.role, At: start, Expires: expires.UTC(),
+				Route: Credentials, Client: netip.MustParseAddr("192.0.2.1"), Request: "test"}
 			if len(b.records) != 1 || b.records[0] != want {
 				t.Errorf("records %+v, want %+v", b.records, want)
 			}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,8 @@ type Options struct {
 	Issuer *auth.Issuer
 	// Keys are the API keys that may mint; at least one.
 	Keys []APIKey
+	// Proxies are those whose word is taken for who asks.
+	Proxies Proxies
 	// URIs are what clients connect to, in the order of preference: 1 to 8 of
 	// turn:host:port?transport=udp|tcp and turns:host:port?transport=tcp.
 	URIs []string
@@ -42,11 +46,15 @@ type Issued struct {
 	// What the request gave for the record: at most 128 bytes of printable text
 	// each.
 	Label, ConsentRef string
+
+	Route   Route
+	Client  netip.Addr // who asked, behind the proxies that are trusted
+	Request string     // its id
 }
 
 // Server serves the credential API.
 type Server struct {
-	minting  atomic.Pointer[minting]
+	live     atomic.Pointer[live]
 	uris     []string
 	stun     []string
 	now      func() time.Time
@@ -55,10 +63,12 @@ type Server struct {
 	counters Counters
 }
 
-// minting is who signs and who may ask. It may be replaced between requests.
-type minting struct {
-	issuer *auth.Issuer
-	keys   keyring
+// live is who signs and who may ask. It may be replaced between requests.
+type live struct {
+	issuer  *auth.Issuer
+	keys    keyring
+	origins map[string]bool // of all keys
+	proxies Proxies
 }
 
 // New checks the options and opens nothing. The error joins every fault found
@@ -81,7 +91,7 @@ func New(o Options) (*Server, error) {
 		log:    o.Log,
 		issued: o.Issued,
 	}
-	faults = append(faults, s.Set(o.Issuer, o.Keys), checkURIs(o.URIs, o.STUN))
+	faults = append(faults, s.Set(o.Issuer, o.Keys, o.Proxies), checkURIs(o.URIs, o.STUN))
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -89,13 +99,22 @@ func New(o Options) (*Server, error) {
 }
 
 // Set replaces who signs and who may ask, for requests from now on. The error
-// joins every fault of the keys, and then those before stay.
-func (s *Server) Set(issuer *auth.Issuer, keys []APIKey) error {
-	ring, err := newKeyring(keys, issuer, s.now())
-	if err != nil {
+// joins every fault of the keys, and then those before stay. It must not be
+// called twice at a time.
+func (s *Server) Set(issuer *auth.Issuer, keys []APIKey, proxies Proxies) error {
+	next := &live{issuer: issuer, origins: map[string]bool{}, proxies: slices.Clone(proxies)}
+	var before keyring
+	if now := s.live.Load(); now != nil {
+		before = now.keys
+	}
+	var err error
+	if next.keys, err = newKeyring(keys, issuer, s.now(), before); err != nil {
 		return err
 	}
-	s.minting.Store(&minting{issuer, ring})
+	for _, g := range next.keys {
+		maps.Copy(next.origins, g.origins)
+	}
+	s.live.Store(next)
 	return nil
 }
 

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"time"
+
+	"turnpike/ratelimit"
 )
 
 const (
@@ -41,6 +44,13 @@ type APIKey struct {
 	// AllowQueryKey lets the key be a parameter of /turn/credentials, where logs
 	// of others keep it: for clients that can send it in no other way.
 	AllowQueryKey bool
+	// Rate is how often the key may ask; none: no limit.
+	Rate ratelimit.Rate
+	// Networks are where the key may be used from; none: everywhere.
+	Networks []netip.Prefix
+	// Origins are the pages that may use the key, as browsers write them:
+	// https://app.example.org. Such a key is no secret. None: no page may.
+	Origins []string
 }
 
 // NewAPIKey makes a key: plain, tk_<id>_<43 characters>, is shown to the app's
@@ -69,6 +79,17 @@ func (k *APIKey) check() error {
 	}
 	if k.MaxTTL < 0 || k.MaxTTL%time.Second != 0 {
 		faults = append(faults, fmt.Errorf("max TTL %v: want whole seconds, or 0 for the role's", k.MaxTTL))
+	}
+	for _, network := range k.Networks {
+		if !network.IsValid() || network != network.Masked() {
+			faults = append(faults, fmt.Errorf("network %v: want ADDRESS/BITS, with no bit set behind BITS", network))
+		}
+	}
+	for i, origin := range k.Origins {
+		faults = append(faults, checkOrigin(origin))
+		if slices.Contains(k.Origins[:i], origin) {
+			faults = append(faults, fmt.Errorf("origin %q is listed twice", origin))
+		}
 	}
 	for i, role := range k.Roles {
 		if role == "" {

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"turnpike/auth"
+	"turnpike/ratelimit"
 )
 
 // keyring finds keys by id.
 type keyring map[string]*grant
 
-// newKeyring checks the keys and looks up their roles.
-func newKeyring(keys []APIKey, issuer *auth.Issuer, now time.Time) (keyring, error) {
+// newKeyring checks the keys and looks up their roles. What a key of before has
+// asked still counts.
+func newKeyring(keys []APIKey, issuer *auth.Issuer, now time.Time, before keyring) (keyring, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("issuer: no API keys: nobody could mint; give one at least")
 	}
@@ -31,6 +33,9 @@ func newKeyring(keys []APIKey, issuer *auth.Issuer, now time.Time) (keyring, err
 		if err != nil {
 			faults = append(faults, fmt.Errorf("issuer: API key %q: %w", k.ID, err))
 		}
+		if old := before[k.ID]; err == nil && old != nil && old.Rate == k.Rate {
+			g.quota = old.quota
+		}
 		ring[k.ID] = g
 	}
 	return ring, errors.Join(faults...)
@@ -39,12 +44,17 @@ func newKeyring(keys []APIKey, issuer *auth.Issuer, now time.Time) (keyring, err
 // newGrant looks up the roles of a key. All that an auth.Issuer tells of a role
 // is in a credential, so one is made for each and thrown away.
 func newGrant(k APIKey, issuer *auth.Issuer, now time.Time) (*grant, error) {
-	g := &grant{APIKey: k}
+	g := &grant{APIKey: k, origins: make(map[string]bool, len(k.Origins))}
+	for _, origin := range k.Origins {
+		g.origins[origin] = true
+	}
 	names := k.Roles
 	if len(names) == 0 {
 		names = []string{auth.DefaultRoleName}
 	}
-	faults := []error{k.check()}
+	quota, err := ratelimit.NewQuota(k.Rate)
+	g.quota = quota
+	faults := []error{k.check(), err}
 	for _, name := range names {
 		c, err := issuer.Issue(auth.Request{Role: name, Tenant: k.Tenant}, now)
 		if err != nil {

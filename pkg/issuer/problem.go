@@ -1,9 +1,6 @@
 package issuer
 
-import (
-	"encoding/json"
-	"net/http"
-)
+import "net/http"
 
 // Code says why a request was refused. The set is closed and its names are
 // part of the API: apps may switch on them.
@@ -11,6 +8,11 @@ type Code uint8
 
 const (
 	Unauthorized         Code = iota // no API key, or not one of ours
+	NetworkNotAllowed                // the key is not for where the request comes from
+	OriginNotAllowed                 // the key is not for the page that asks
+	TooManyRequests                  // the key has asked too often
+	BadRequest                       // a request line that proxies may read otherwise
+	InvalidForwarded                 // a trusted proxy does not say who asks
 	NotFound                         // no such path
 	MethodNotAllowed                 // the path has other methods
 	QueryNotAllowed                  // parameters in the URL, where logs keep them
@@ -38,6 +40,11 @@ var codes = [NumCodes]struct {
 	status int
 }{
 	Unauthorized:         {"unauthorized", http.StatusUnauthorized},
+	NetworkNotAllowed:    {"network_not_allowed", http.StatusForbidden},
+	OriginNotAllowed:     {"origin_not_allowed", http.StatusForbidden},
+	TooManyRequests:      {"too_many_requests", http.StatusTooManyRequests},
+	BadRequest:           {"bad_request", http.StatusBadRequest},
+	InvalidForwarded:     {"invalid_forwarded", http.StatusBadRequest},
 	NotFound:             {"not_found", http.StatusNotFound},
 	MethodNotAllowed:     {"method_not_allowed", http.StatusMethodNotAllowed},
 	QueryNotAllowed:      {"query_not_allowed", http.StatusBadRequest},
@@ -83,31 +90,24 @@ type problem struct {
 	Detail string `json:"detail"`
 	Code   string `json:"code"`
 	Field  string `json:"field,omitempty"`
+	// RequestID finds the request in the logs of those it went through.
+	RequestID string `json:"request_id"`
 }
 
 // refuse counts and answers a refusal.
-func (s *Server) refuse(w http.ResponseWriter, r *refusal) {
-	s.counters.refused[r.code].Add(1)
-	c := codes[r.code]
+func (s *Server) refuse(c *call, r *refusal) {
+	s.counters.refused[c.route][r.code].Add(1)
+	code := codes[r.code]
 	if r.code == Unauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="turnpike"`)
+		c.w.Header().Set("WWW-Authenticate", `Bearer realm="turnpike"`)
 	}
-	write(w, c.status, "application/problem+json", problem{
-		Type:   "about:blank",
-		Title:  http.StatusText(c.status),
-		Status: c.status,
-		Detail: r.detail,
-		Code:   c.name,
-		Field:  r.field,
+	write(c.w, code.status, "application/problem+json", problem{
+		Type:      "about:blank",
+		Title:     http.StatusText(code.status),
+		Status:    code.status,
+		Detail:    r.detail,
+		Code:      code.name,
+		Field:     r.field,
+		RequestID: c.id,
 	})
-}
-
-// write sends one JSON value.
-func write(w http.ResponseWriter, status int, contentType string, body any) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the app has gone: nobody left to tell
 }

@@ -39,8 +39,8 @@ func (p parameters) set(name, value string) *refusal {
 // around it: a key under three names (the draft's, and those of Janus and
 // others), a form or JSON for a body, Selkies' headers. The answer is the one of
 // POST /v1/credentials, of which the draft's is a part.
-func (s *Server) serveTURNREST(w http.ResponseWriter, r *http.Request) (any, *refusal) {
-	p, refused := readParameters(w, r)
+func (s *Server) serveTURNREST(c *call) (any, *refusal) {
+	p, refused := readParameters(c.w, c.Request)
 	if refused != nil {
 		return nil, refused
 	}
@@ -50,24 +50,20 @@ func (s *Server) serveTURNREST(w http.ResponseWriter, r *http.Request) (any, *re
 			keys = append(keys, key)
 		}
 	}
-	m := s.minting.Load()
-	key := m.keys.authenticate(r.Header, keys)
-	if key == nil {
-		return nil, noKeyREST
-	}
-	a, refused := p.ask(r.Header)
+	key, refused := s.admit(c, keys)
 	if refused != nil {
 		return nil, refused
 	}
-	answer, refused := s.mint(m, key, a)
+	a, refused := p.ask(c.Header)
+	if refused != nil {
+		return nil, refused
+	}
+	answer, refused := s.mint(c, key, a)
 	if refused != nil && refused.field == "user" {
 		refused.field = "username"
 	}
 	return answer, refused
 }
-
-var noKeyREST = &refusal{code: Unauthorized,
-	detail: "send a valid API key, one alone: Authorization: Bearer tk_..., X-API-Key: tk_..., or as key, api or apiKey if allow_query_key of the key is true"}
 
 // readParameters reads the query and, of a POST, the body: a form, or JSON.
 func readParameters(w http.ResponseWriter, r *http.Request) (parameters, *refusal) {

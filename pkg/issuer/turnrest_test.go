@@ -27,9 +27,7 @@ func (b *bed) rest(method, query, contentType, body string, change ...func(*http
 	for _, f := range change {
 		f(r)
 	}
-	w := httptest.NewRecorder()
-	b.Handler().ServeHTTP(w, r)
-	return w
+	return b.do(r)
 }
 
 const form = "application/x-www-form-urlencoded"
