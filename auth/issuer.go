@@ -78,6 +78,9 @@ func NewIssuer(k *Keyring, random io.Reader) (*Issuer, error) {
 	return &Issuer{ring: k, rand: random}, nil
 }
 
+// Keyring is what the issuer signs with.
+func (i *Issuer) Keyring() *Keyring { return i.ring }
+
 // Issue makes a credential that may start sessions until now plus its TTL. A
 // fault of the request is [ErrUser], [ErrRole] or [ErrTTL]; any other error is
 // ours.

@@ -77,6 +77,16 @@ func (k *Keyring) Role(name string) (*Role, bool) {
 	return r, ok
 }
 
+// TenantOf is whose a shared secret is; false if there is none of that id.
+func (k *Keyring) TenantOf(shared string) (tenant string, ok bool) {
+	for _, s := range k.shared {
+		if s.id == shared {
+			return s.tenant, true
+		}
+	}
+	return "", false
+}
+
 // builder gathers a keyring and its faults.
 type builder struct {
 	ring    *Keyring
