@@ -209,6 +209,27 @@ func TestOpenAPIIsWhole(t *testing.T) {
 	}
 }
 
+// The document is one of OpenAPI 3.1, by the schema of its authors
+// (https://spec.openapis.org/oas/3.1/schema/2022-10-07).
+func TestOpenAPIIsOpenAPI(t *testing.T) {
+	c, err := theContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := jsonschema.NewCompiler().Compile("testdata/openapi-3.1.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(c.doc); err != nil {
+		t.Error(err)
+	}
+	without := maps.Clone(c.doc)
+	delete(without, "info")
+	if schema.Validate(without) == nil {
+		t.Error("without info it is one too")
+	}
+}
+
 // The check itself must be able to fail.
 func TestContractCanFail(t *testing.T) {
 	c, err := theContract()
