@@ -18,7 +18,8 @@
 //   - Issuer keys, held by us alone. Their usernames carry a key id, a role and
 //     a credential id after a tilde. The key id picks exactly one key, so a
 //     rotation is exact; the role is under the HMAC, so nobody can raise it; the
-//     credential id is what records and revocation name.
+//     credential id is what records and revocation name. A tenant, if the
+//     credential is of one, comes after it, signed as well.
 //   - Shared secrets, held by applications too (Synapse, Nextcloud Talk, Jitsi
 //     and others). Their usernames name no key, so the secrets are tried in
 //     order, at most [MaxShared] of them.

@@ -65,6 +65,27 @@ func TestRevokedIsRefusedFromTheMomentItIs(t *testing.T) {
 	}
 }
 
+// Who acts for a tenant takes back a credential of that tenant, and neither one of
+// another nor what another has taken back.
+func TestRevokedWithinATenant(t *testing.T) {
+	o := valid(t)
+	i, r := mustIssuer(t, o), NewRevocations()
+	v := mustVerifier(t, o).Without(r)
+	c, err := i.Issue(Request{User: "alice", Tenant: "acme"}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		tenant string
+		want   Outcome
+	}{{"other", OK}, {"acme", Revoked}, {"other", Revoked}, {"", Revoked}} {
+		mustAdd(t, r, Revocation{Kind: RevokeCredential, ID: c.ID, Tenant: step.tenant})
+		if _, got := verified(t, v, c.Username, c.Password); got != step.want {
+			t.Errorf("revoked for %q: %v, want %v", step.tenant, got, step.want)
+		}
+	}
+}
+
 func TestRevocationNamesNobodyElse(t *testing.T) {
 	o := valid(t)
 	alice, err := mustIssuer(t, o).Issue(Request{User: "alice"}, now)
@@ -140,7 +161,7 @@ func TestBadRevocations(t *testing.T) {
 	for _, x := range []Revocation{
 		{}, {Kind: "all"},
 		{Kind: RevokeCredential}, {Kind: RevokeCredential, ID: "a b"}, {Kind: RevokeKey, ID: "k", User: "u"},
-		{Kind: RevokeCredential, ID: "c", Before: now},
+		{Kind: RevokeCredential, ID: "c", Before: now}, {Kind: RevokeCredential, ID: "c", Tenant: "a b"}, {Kind: RevokeKey, ID: "k", Tenant: "t"},
 		{Kind: RevokeUser}, {Kind: RevokeUser, User: "a\n"}, {Kind: RevokeUser, User: "u", ID: "c"},
 		{Kind: RevokeUser, User: "u", Tenant: "a b"}, {Kind: RevokeUser, User: strings.Repeat("u", MaxUser+1)},
 		{Kind: RevokeUser, User: "u", Before: now.Add(ClockSkew + time.Second)},

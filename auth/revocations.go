@@ -47,6 +47,7 @@ func (r *Revocations) Revoked(id *Identity) bool {
 	defer r.mu.RUnlock()
 	return len(r.in) > 0 && (r.names(subject{kind: RevokeKey, id: id.KeyID}, id) ||
 		r.names(subject{kind: RevokeCredential, id: id.CredentialID}, id) ||
+		r.names(subject{kind: RevokeCredential, id: id.CredentialID, tenant: id.Tenant}, id) ||
 		r.names(subject{kind: RevokeUser, tenant: id.Tenant, user: id.User}, id))
 }
 

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/md5"
 	"crypto/sha256"
 	"errors"
@@ -187,7 +188,7 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 			continue
 		}
 		id := Identity{
-			Username: username, User: user, Tenant: s.tenant, Role: role,
+			Username: username, User: user, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
 			CredentialID: name.CredentialID, KeyID: s.id,
 			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, s.longest(role)),
 		}

@@ -105,6 +105,7 @@ type issuerSettings struct {
 	Certificate *certs.Certificate
 	ACME        bool // its certificate is that of settings.ACME
 	Keys        []issuer.APIKey
+	Proxies     issuer.Proxies
 	// Host is the host name in what clients are told to connect to; the public
 	// addresses if empty. URIs, if any, are told instead.
 	Host string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -38,13 +39,14 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 	}
 	// ---- From here on nothing can fail. ----
 	p.obey(lists)
+	p.askers.trust(s.Issuer.Proxies)
 	nonceKey := s.NonceKey
 	if c.Credentials.NonceKeyFile == "" {
 		nonceKey = nil // a random one, and there is one
 	}
 	_ = p.relay.SetAccess(access.verifier, nonceKey)
 	if door := p.issuer.Load(); door != nil {
-		_ = door.Set(access.issuer, s.Issuer.Keys)
+		_ = door.Set(access.issuer, s.Issuer.Keys, s.Issuer.Proxies)
 	}
 	p.logs.level.Set(level)
 	replace(&s.Certificate, current.Certificate)
@@ -91,7 +93,16 @@ func newAccess(s *settings) (a access, err error) {
 }
 
 // newIssuer is the credential API of a server that is up.
-func newIssuer(u *up, log *slog.Logger) (*issuer.Server, error) {
+func newIssuer(u *up, log *logs) (*issuer.Server, error) {
 	turn, stun := u.uris()
-	return issuer.New(issuer.Options{Issuer: u.parts.access.issuer, Keys: u.settings.Issuer.Keys, URIs: turn, STUN: stun, Log: log})
+	return issuer.New(issuer.Options{
+		Issuer: u.parts.access.issuer, Keys: u.settings.Issuer.Keys, Proxies: u.settings.Issuer.Proxies,
+		URIs: turn, STUN: stun, Log: log.Logger,
+		Issued:  func(i issuer.Issued) { logIssued(log.Logger, i) },
+		Revoked: func(r issuer.Revoked) { logRevoked(log.Logger, r) },
+		Revoke: func(_ context.Context, r auth.Revocation) error {
+			_, _, err := u.parts.relay.Revoke(r)
+			return err
+		},
+	})
 }

@@ -54,6 +54,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 		return nil, err
 	}
 	p.askers.set(askers.Admits)
+	p.askers.trust(s.Issuer.Proxies)
 	o := s.relayOptions(pools)
 	o.Clients = clients.Admits
 	o.Verifier, o.Ledger = p.access.verifier, p.ledger

@@ -96,7 +96,7 @@ var allowedInTests = map[string]string{
 	"github.com/prometheus/common":             "parses an exposition",
 	"github.com/rogpeppe/go-internal":          "testscript: the binary as its user runs it",
 	"github.com/santhosh-tekuri/jsonschema/v6": "validates the example against the schema",
-	"go.yaml.in/yaml/v3":                       "parses what is printed as YAML",
+	"go.yaml.in/yaml/v3":                       "parses what is printed as YAML, and the OpenAPI document",
 	"golang.org/x/mod":                         "compares versions",
 	"golang.org/x/sys":                         "namespaces and capabilities",
 	"golang.org/x/time":                        "rates",
