@@ -18,7 +18,8 @@
 //   - Issuer keys, held by us alone. Their usernames carry a key id, a role and
 //     a credential id after a tilde. The key id picks exactly one key, so a
 //     rotation is exact; the role is under the HMAC, so nobody can raise it; the
-//     credential id is what records and revocation name.
+//     credential id is what records and revocation name. A tenant, if the
+//     credential is of one, comes after it, signed as well.
 //   - Shared secrets, held by applications too (Synapse, Nextcloud Talk, Jitsi
 //     and others). Their usernames name no key, so the secrets are tried in
 //     order, at most [MaxShared] of them.
@@ -34,6 +35,15 @@
 // unique, and limits a user mean nothing: the limits of the session and of the
 // tenant are what holds. A credential that [Issuer.Issue] makes without a user
 // has its credential id for one, so that limits a user hold for each credential.
+//
+// # Revocation
+//
+// [Revocations] name a credential, a user's credentials from before a time, or all
+// that a key has signed. Ours carry their time of issue in their ids. What an
+// application mints carries only its expiry, so it is taken to have been made as
+// early as its role's MaxTTL and [ClockSkew] let it: nothing from before the time
+// passes, and the user's fresh credentials are refused for a while too, namely for
+// MaxTTL less the lifetime that the application gives.
 //
 // # Equal work
 //

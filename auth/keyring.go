@@ -19,7 +19,7 @@ type Key struct {
 // Shared is a secret that an application holds too and mints with.
 type Shared struct {
 	ID     string // [A-Za-z0-9_-]{1,32}; for records and metrics
-	Tenant string // [A-Za-z0-9_-]{0,32}; whose users these are. Empty is a tenant too, that of the issuer keys
+	Tenant string // [A-Za-z0-9_-]{0,32}; whose users these are. Empty is a tenant too
 	Role   string // of all its users; empty means DefaultRoleName
 	Secret Secret // MinSharedBytes or more
 }
@@ -75,6 +75,16 @@ func (k *Keyring) Role(name string) (*Role, bool) {
 	}
 	r, ok := k.roles[name]
 	return r, ok
+}
+
+// TenantOf is whose a shared secret is; false if there is none of that id.
+func (k *Keyring) TenantOf(shared string) (tenant string, ok bool) {
+	for _, s := range k.shared {
+		if s.id == shared {
+			return s.tenant, true
+		}
+	}
+	return "", false
 }
 
 // builder gathers a keyring and its faults.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/md5"
 	"crypto/sha256"
 	"errors"
@@ -31,12 +32,14 @@ const (
 	UnknownKey             // names an issuer key that we do not have (any more), or none and there is no shared secret
 	UnknownRole            // rightly signed, but the role is gone
 	WrongSignature         // no key that could have signed it did
+	Revoked                // rightly signed, but taken back
 	NumOutcomes    int     = iota
 )
 
 var outcomeNames = [NumOutcomes]string{
 	OK: "ok", BadUsername: "bad_username", Expired: "expired", FarFuture: "far_future",
 	UnknownKey: "unknown_key", UnknownRole: "unknown_role", WrongSignature: "wrong_signature",
+	Revoked: "revoked",
 }
 
 // String is the outcome's name in metrics and records.
@@ -56,6 +59,7 @@ type Identity struct {
 	CredentialID string // empty if minted by an application
 	KeyID        string // the issuer key or shared secret that fits
 	Expires      time.Time
+	Issued       time.Time // not before then; whole seconds, see Revocation
 	// What signs the session's messages, also after Expires. A key that the
 	// verifier does not accept is zero.
 	Key       LongTermKey
@@ -87,6 +91,7 @@ type Verifier struct {
 	ring       *Keyring
 	realm      string
 	algorithms []Algorithm
+	revoked    *Revocations
 }
 
 // NewVerifier makes a verifier for the realm, which is part of every key:
@@ -111,6 +116,17 @@ func NewVerifier(k *Keyring, realm string, algorithms ...Algorithm) (*Verifier, 
 	return &Verifier{ring: k, realm: realm, algorithms: slices.Clone(algorithms)}, nil
 }
 
+// Role is that of the keyring, by its name.
+func (v *Verifier) Role(name string) (*Role, bool) { return v.ring.Role(name) }
+
+// Without is a verifier that also refuses what has been revoked, from the moment
+// it is.
+func (v *Verifier) Without(r *Revocations) *Verifier {
+	w := *v
+	w.revoked = r
+	return &w
+}
+
 // Algorithms are those that the verifier accepts, in the order in which they
 // were given to it.
 func (v *Verifier) Algorithms() []Algorithm { return slices.Clone(v.algorithms) }
@@ -121,7 +137,7 @@ func (v *Verifier) Algorithms() []Algorithm { return slices.Clone(v.algorithms) 
 // during the call only.
 //
 // Every refusal does the same work as any other of its sort; see the package
-// comment. Expired, FarFuture and UnknownRole are reported only where the
+// comment. Expired, FarFuture, UnknownRole and Revoked are reported only where the
 // signature fits: anybody can write a date, and it should not look like a
 // client whose clock or credential is late. Verify allocates nothing.
 func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed func(key []byte) bool) (Identity, Outcome) {
@@ -146,16 +162,21 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 			continue
 		}
 		// Not returned at once: the remaining keys' work is still to be done.
-		if outcome = worth; outcome == OK {
-			id := Identity{
-				Username: username, User: name.User, Tenant: s.tenant, Role: role,
-				CredentialID: name.CredentialID, KeyID: s.id,
-				Expires: time.Unix(name.Expires, 0).UTC(),
-			}
-			id.setKey(as, key)
-			v.addKeys(&id, s, as)
-			return id, OK
+		if outcome = worth; outcome != OK {
+			continue
 		}
+		id := Identity{
+			Username: username, User: name.User, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
+			CredentialID: name.CredentialID, KeyID: s.id,
+			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, role.MaxTTL),
+		}
+		if v.revoked.Revoked(&id) {
+			outcome = Revoked
+			continue
+		}
+		id.setKey(as, key)
+		v.addKeys(&id, s, as)
+		return id, OK
 	}
 	return Identity{}, outcome
 }

@@ -215,14 +215,19 @@ func (l *loader) certificate(path, certFile, keyFile string, inUse *certs.Certif
 func (l *loader) issuer(s *settings) issuerSettings {
 	c := l.c.Issuer
 	o := issuerSettings{
-		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs,
+		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs, Proxies: c.TrustedProxies,
 		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile, l.current.Issuer.Certificate),
 	}
 	if c.CertificateFile == "" && s.Certificate != nil && len(o.Listen) > 0 { // one of its own, which may change by itself
 		o.Certificate = l.certificate("tls.certificate_file", l.c.TLS.CertificateFile, l.c.TLS.KeyFile, l.current.Issuer.Certificate)
 	}
 	for _, k := range c.APIKeys {
-		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL})
+		key := issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL,
+			Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
+		if k.MintsPerMinute > 0 {
+			key.Rate = ratelimit.Rate{PerSecond: float64(k.MintsPerMinute) / 60, Burst: k.MintsBurst}
+		}
+		o.Keys = append(o.Keys, key)
 	}
 	return o
 }

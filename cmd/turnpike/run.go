@@ -67,7 +67,7 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 			return nil
 		}
 		if len(issuers) > 0 {
-			door, err := newIssuer(u, log.Logger)
+			door, err := newIssuer(u, log)
 			if err != nil {
 				return err
 			}

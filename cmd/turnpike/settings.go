@@ -75,6 +75,7 @@ type planeSettings struct {
 }
 
 type policySettings struct {
+	At          time.Time // what had expired then is left out
 	Mode        netpolicy.Mode
 	Allow, Deny []netpolicy.Line
 	// Clients may send to the relay, IssuerClients ask the issuer.
@@ -99,6 +100,7 @@ type issuerSettings struct {
 	Listen      []endpoint // none: no issuer
 	Certificate *certs.Certificate
 	Keys        []issuer.APIKey
+	Proxies     issuer.Proxies
 	// Host is the host name in what clients are told to connect to; the public
 	// addresses if empty. URIs, if any, are told instead.
 	Host string

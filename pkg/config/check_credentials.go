@@ -134,6 +134,13 @@ func (l *loader) checkAPIKeys(c *Config) {
 		if len(key.Roles) == 0 {
 			l.checkRole(under(path, "roles"), defaultRole, c.Roles)
 		}
+		checkUnique(l, under(path, "origins"), key.Origins)
+		for j, origin := range key.Origins {
+			if !isOrigin(origin) {
+				l.judge(entry(under(path, "origins"), j), "is "+clip(origin),
+					"write https://HOST in lower case, with a port if it is not 443 and nothing behind it; there are no wildcards")
+			}
+		}
 		if key.MaxTTL%time.Second != 0 {
 			l.judge(under(path, "max_ttl"), "is "+short(int64(key.MaxTTL)), "give whole seconds")
 		}
@@ -145,6 +152,14 @@ func isHost(s string) bool {
 		return addr.Zone() == "" && !addr.IsUnspecified() && !addr.IsMulticast()
 	}
 	return isHostName(s)
+}
+
+// isOrigin takes an origin as browsers send it (RFC 6454 §6.1): it is compared as
+// text.
+func isOrigin(origin string) bool {
+	host, found := strings.CutPrefix(origin, "https://")
+	withPort := isHostPort(host) && !strings.HasSuffix(host, ":443")
+	return found && origin == strings.ToLower(origin) && (withPort || isHostPort(host+":1"))
 }
 
 // isTURN takes URIs that leave nothing to a client's defaults: clients differ

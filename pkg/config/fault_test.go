@@ -285,6 +285,15 @@ t.yaml:2:109: redirect.domain: is "a_b"; give the host name that the certificate
 		`t.yaml:2:34: issuer.uris: has 9 entries; keep 8 or fewer, as a client tries each`},
 	{"public host everywhere", "version: 1\nissuer: {public_host: 0.0.0.0}\n",
 		`t.yaml:2:23: issuer.public_host: is "0.0.0.0"; give a host name or an IP address, without a port`},
+	{"origins", "version: 1\ncredentials: {issuer_keys: [{id: k1, secret: KEY}]}\nissuer:\n  api_keys:\n    - id: a\n      hash: HASH\n      origins:\n" +
+		"        - https://app.example.org\n        - https://app.example.org:8443\n        - https://[2001:db8::1]\n        - https://app.example.org\n" +
+		"        - http://app.example.org\n        - https://app.example.org/\n        - https://*.example.org\n        - https://App.example.org\n        - https://app.example.org:443\n",
+		originFault(11, 3, "is \"https://app.example.org\" once more; list it once") + "\n" +
+			originFault(12, 4, `is "http://app.example.org"; `+originCure) + "\n" +
+			originFault(13, 5, `is "https://app.example.org/"; `+originCure) + "\n" +
+			originFault(14, 6, `is "https://*.example.org"; `+originCure) + "\n" +
+			originFault(15, 7, `is "https://App.example.org"; `+originCure) + "\n" +
+			originFault(16, 8, `is "https://app.example.org:443"; `+originCure)},
 	{"issuer in the clear", "version: 1\ncredentials: {issuer_keys: [{id: k1, secret: KEY}]}\nissuer:\n  listen: [\"0.0.0.0:3480\"]\n  api_keys: [{id: a, hash: HASH}]\n",
 		`t.yaml:4:12: issuer.listen[0]: is 0.0.0.0:3480, and without a certificate API keys and passwords would cross the network in the clear; give issuer.certificate_file and issuer.key_file, or listen on a loopback address or a unix socket`},
 	{"API key", "version: 1\ncredentials: {issuer_keys: [{id: k1, secret: KEY}]}\nissuer: {api_keys: [{id: a, hash: HASH, roles: [default, default, gest], max_ttl: 1500ms}, {id: a, hash: HASH}]}\n",
@@ -364,4 +373,10 @@ func TestFaultsAreInOrder(t *testing.T) {
 	if got := f.Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+}
+
+const originCure = "write https://HOST in lower case, with a port if it is not 443 and nothing behind it; there are no wildcards"
+
+func originFault(line, entry int, words string) string {
+	return fmt.Sprintf("t.yaml:%d:11: issuer.api_keys[0].origins[%d]: %s", line, entry, words)
 }

@@ -98,6 +98,19 @@ func (l *loader) readFor(path, file string, secret bool) ([]byte, bool) {
 	return nil, false
 }
 
+// named is a file of a secret that the configuration names, and what it held.
+type named struct {
+	file string
+	data []byte
+}
+
+// readSecret is readFor of a secret, which Watch follows too.
+func (l *loader) readSecret(path, file string) ([]byte, bool) {
+	data, ok := l.readFor(path, file, true)
+	l.named = append(l.named, named{file, data})
+	return data, ok
+}
+
 // oneLine is the text of a file without the line end that editors add.
 func oneLine(data []byte) string {
 	text, ended := strings.CutSuffix(string(data), "\n")
@@ -124,7 +137,7 @@ func (l *loader) completeSecret(path string, secret *Secret, file *string) {
 	default:
 		*file = l.resolve(*file)
 		at := under(path, "secret_file")
-		data, ok := l.readFor(at, *file, true)
+		data, ok := l.readSecret(at, *file)
 		if ok && oneLine(data) == "" {
 			l.fault(at, plain(*file)+" holds nothing but a line end", "write the secret into it")
 		}
@@ -140,7 +153,7 @@ func (l *loader) completeNonceKey(c *Credentials) {
 		return
 	}
 	c.NonceKeyFile = l.resolve(c.NonceKeyFile)
-	data, ok := l.readFor(path, c.NonceKeyFile, true)
+	data, ok := l.readSecret(path, c.NonceKeyFile)
 	if ok && len(data) < minNonceKey {
 		l.fault(path, fmt.Sprintf("%s has %d bytes", plain(c.NonceKeyFile), len(data)),
 			fmt.Sprintf("write %d random ones into it: head -c %d /dev/urandom", minNonceKey, minNonceKey))

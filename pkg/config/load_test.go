@@ -29,7 +29,7 @@ func TestDefaults(t *testing.T) {
 			AuthenticationTimeout: 30 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 10 * time.Second},
 		Roles: []Role{{ID: "default", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6,
 			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}},
-		Issuer:   Issuer{URIs: []string{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
+		Issuer:   Issuer{URIs: []string{}, TrustedProxies: []netip.Prefix{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
 		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
 		Policy:   Policy{Mode: Public, Allow: []Line{}, Deny: []Line{}, Clients: everybody, IssuerClients: everybody, Directory: filepath.Join(b.dir, "policy.d")},
 		Limits: Limits{MaxLifetime: 59 * time.Minute, Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
@@ -67,7 +67,10 @@ issuer:
   listen: ["unix:/run/turnpike/issuer.sock", "[::1]:3480"]
   public_host: turn.example.org
   uris: ["turn:turn.example.org:3478?transport=udp", "turns:[2001:db8::1]:443?transport=tcp"]
-  api_keys: [{id: web, hash: "sha256:` + hash + `", tenant: acme, roles: [guest, default], max_ttl: 1h}]
+  trusted_proxies: [10.4.0.0/16]
+  api_keys:
+    - {id: web, hash: "sha256:` + hash + `", tenant: acme, roles: [guest, default], max_ttl: 1h, mints_per_minute: 61, mints_burst: 62,
+       networks: [10.5.0.0/16], origins: ["https://app.example.org"], allow_query_key: true}
 operator: {listen: []}
 policy: {mode: allowlist, allow: [10.0.0.0/8], deny: [10.9.0.0/16]}
 drain: {timeout: 0s}
@@ -110,11 +113,17 @@ func TestEveryKindOfValue(t *testing.T) {
 		{"api_keys[0].hash", c.Issuer.APIKeys[0].Hash.String(), "sha256:" + hash},
 		{"api_keys[0].roles", c.Issuer.APIKeys[0].Roles, []string{"guest", "default"}},
 		{"api_keys[0].max_ttl", c.Issuer.APIKeys[0].MaxTTL, time.Hour},
+		{"api_keys[0].mints_per_minute", c.Issuer.APIKeys[0].MintsPerMinute, 61},
+		{"api_keys[0].mints_burst", c.Issuer.APIKeys[0].MintsBurst, 62},
+		{"api_keys[0].networks", c.Issuer.APIKeys[0].Networks, []netip.Prefix{netip.MustParsePrefix("10.5.0.0/16")}},
+		{"api_keys[0].origins", c.Issuer.APIKeys[0].Origins, []string{"https://app.example.org"}},
+		{"api_keys[0].allow_query_key", c.Issuer.APIKeys[0].AllowQueryKey, true},
+		{"trusted_proxies", c.Issuer.TrustedProxies, []netip.Prefix{netip.MustParsePrefix("10.4.0.0/16")}},
 		{"operator.listen", c.Operator.Listen, []Endpoint{}},
 		{"policy", c.Policy, Policy{
 			Mode:          AllowList,
-			Allow:         []Line{{Match: network("10.0.0.0/8"), Place: Place{c.origin.file, 25, 35}, Path: "policy.allow[0]"}},
-			Deny:          []Line{{Match: network("10.9.0.0/16"), Place: Place{c.origin.file, 25, 55}, Path: "policy.deny[0]"}},
+			Allow:         []Line{{Match: network("10.0.0.0/8"), Place: Place{c.origin.file, 28, 35}, Path: "policy.allow[0]"}},
+			Deny:          []Line{{Match: network("10.9.0.0/16"), Place: Place{c.origin.file, 28, 55}, Path: "policy.deny[0]"}},
 			Clients:       everybody,
 			IssuerClients: everybody,
 			Directory:     filepath.Join(b.dir, "policy.d"),

@@ -1,12 +1,14 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -15,11 +17,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:embed types.go
-var source string
+//go:embed types*.go
+var sources embed.FS
 
 // Schema is the JSON Schema (2020-12) of the file, for editors. The
-// descriptions are the comments in types.go. It knows forms and ranges; what
+// descriptions are the comments in types*.go. It knows forms and ranges; what
 // has to fit together is found by Load alone.
 func Schema() ([]byte, error) { return schemaOf(top, "The configuration of turnpike") }
 
@@ -47,11 +49,20 @@ func schemaOf(s *shape, title string) ([]byte, error) {
 
 // fieldComments are the comments of all fields, by type and field.
 func fieldComments() (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
 	comments := map[string]string{}
+	names, err := fs.Glob(sources, "*")
+	for _, name := range names {
+		text, readErr := sources.ReadFile(name)
+		file, parseErr := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments)
+		if err = errors.Join(readErr, parseErr); err != nil {
+			break
+		}
+		addComments(comments, file)
+	}
+	return comments, err
+}
+
+func addComments(comments map[string]string, file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -62,7 +73,6 @@ func fieldComments() (map[string]string, error) {
 		}
 		return false
 	})
-	return comments, nil
 }
 
 // patterns are the forms of what is a text in the file and a type of its own

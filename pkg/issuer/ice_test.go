@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -16,13 +17,13 @@ import (
 
 func (b *bed) mustPost(t *testing.T, body string) ([]byte, answer) {
 	t.Helper()
-	w := b.post(body)
+	w := b.post(body, func(r *http.Request) { r.Header.Set("X-Request-Id", "test") })
 	var a answer
 	if err := json.Unmarshal(w.Body.Bytes(), &a); w.Code != http.StatusOK || err != nil {
 		t.Fatalf("%d %v: %s", w.Code, err, w.Body)
 	}
 	h := w.Header()
-	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Server") != "" {
+	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Origin" || h.Get("X-Request-Id") != "test" || h.Get("Server") != "" {
 		t.Errorf("headers %v", h)
 	}
 	return w.Body.Bytes(), a
@@ -67,7 +68,7 @@ func TestSuccess(t *testing.T) {
 				user = a.ID
 			}
 			expires := start.Add(time.Duration(tt.ttl) * time.Second)
-			username := fmt.Sprintf("%d:~k1.%s.%s:%s", expires.Unix(), tt.role, a.ID, user)
+			username := fmt.Sprintf("%d:~k1.%s.%s.acme:%s", expires.Unix(), tt.role, a.ID, user)
 			if a.Username != username || a.ID == "" {
 				t.Errorf("username %q, want %q", a.Username, username)
 			}
@@ -79,7 +80,8 @@ func TestSuccess(t *testing.T) {
 			if a.TTL != tt.ttl || a.ExpiresAt != expires.UTC().Format("2006-01-02T15:04:05Z") || a.ICETransportPolicy != tt.policy {
 				t.Errorf("ttl %d, expires_at %s, policy %s", a.TTL, a.ExpiresAt, a.ICETransportPolicy)
 			}
-			want := Issued{APIKey: "app", Tenant: "acme", ID: a.ID, User: user, Role: tt.role, At: start, Expires: expires.UTC()}
+			want := Issued{APIKey: "app", Tenant: "acme", ID: a.ID, User: user, Role: tt.role, At: start, Expires: expires.UTC(),
+				Route: Credentials, Client: netip.MustParseAddr("192.0.2.1"), Request: "test"}
 			if len(b.records) != 1 || b.records[0] != want {
 				t.Errorf("records %+v, want %+v", b.records, want)
 			}
@@ -87,6 +89,33 @@ func TestSuccess(t *testing.T) {
 				t.Errorf("issued = %d", n)
 			}
 		})
+	}
+}
+
+// label and consent_ref are in the record, and in nothing that the client gets.
+func TestNotesGoToTheRecord(t *testing.T) {
+	b := newBed(t)
+	body, _ := b.mustPost(t, `{"user":"alice","label":"Raum 7, große Runde","consent_ref":"c-481"}`)
+	if r := b.records[0]; r.Label != "Raum 7, große Runde" || r.ConsentRef != "c-481" {
+		t.Errorf("%+v", r)
+	}
+	if strings.Contains(string(body), "Raum") || strings.Contains(string(body), "c-481") {
+		t.Errorf("told to the client: %s", body)
+	}
+}
+
+// Of the addresses a client is told those that it asked for.
+func TestTransports(t *testing.T) {
+	for body, want := range map[string][]string{
+		`{}`:                                 turnURIs,
+		`{"transports":["udp"]}`:             turnURIs[:1],
+		`{"transports":["tls","tcp"]}`:       turnURIs[1:],
+		`{"transports":["tls","tcp","udp"]}`: turnURIs,
+	} {
+		_, a := newBed(t).mustPost(t, body)
+		if !reflect.DeepEqual(a.URIs, want) || !reflect.DeepEqual(a.ICEServers[len(a.ICEServers)-1].URLs, want) {
+			t.Errorf("%s: %v and %v, want %v", body, a.URIs, a.ICEServers, want)
+		}
 	}
 }
 

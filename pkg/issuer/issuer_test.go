@@ -99,9 +99,22 @@ func (b *bed) post(body string, change ...func(*http.Request)) *httptest.Respons
 	for _, f := range change {
 		f(r)
 	}
+	return b.do(r)
+}
+
+// do has the server answer a request of a client on this host.
+func (b *bed) do(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	b.Handler().ServeHTTP(w, r)
 	return w
+}
+
+// refused is how often anything was refused under code.
+func (b *bed) refused(code Code) (n uint64) {
+	for r := range Route(NumRoutes) {
+		n += b.Counters().Refused(r, code)
+	}
+	return n
 }
 
 func wantProblem(t *testing.T, w *httptest.ResponseRecorder, code Code, field string) problem {
@@ -114,11 +127,11 @@ func wantProblem(t *testing.T, w *httptest.ResponseRecorder, code Code, field st
 	}
 	status := codes[code].status
 	if w.Code != status || p.Status != status || p.Code != code.String() || p.Field != field ||
-		p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Detail == "" {
+		p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Detail == "" || p.RequestID != w.Header().Get("X-Request-Id") {
 		t.Errorf("%d %+v, want %d %s field %q", w.Code, p, status, code, field)
 	}
 	h := w.Header()
-	if h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" || h.Get("Server") != "" {
+	if h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Origin" || h.Get("Server") != "" {
 		t.Errorf("headers %v", h)
 	}
 	return p
@@ -142,7 +155,6 @@ func TestRefusals(t *testing.T) {
 		{"GET", "", method("GET"), MethodNotAllowed, "", "POST"},
 		{"HEAD", "", method("HEAD"), MethodNotAllowed, "", "POST"},
 		{"PUT", "{}", method("PUT"), MethodNotAllowed, "", "POST"},
-		{"OPTIONS", "", method("OPTIONS"), MethodNotAllowed, "", "POST"},
 		{"lower-case method", "", method("post"), MethodNotAllowed, "", "POST"},
 		{"other path", "", path("/"), NotFound, "", "/v1/credentials"},
 		{"trailing slash", "", path("/v1/credentials/"), NotFound, "", ""},
@@ -209,6 +221,22 @@ func TestRefusals(t *testing.T) {
 		{"ttl null", `{"ttl":null}`, none, InvalidTTL, "ttl", "number"},
 		{"ttl object", `{"ttl":{}}`, none, InvalidTTL, "ttl", "number"},
 
+		{"transports empty", `{"transports":[]}`, none, InvalidTransports, "transports", "one or more"},
+		{"transports null", `{"transports":null}`, none, InvalidTransports, "transports", ""},
+		{"transports text", `{"transports":"udp"}`, none, InvalidTransports, "transports", ""},
+		{"transports of another name", `{"transports":["udp","dtls"]}`, none, InvalidTransports, "transports", ""},
+		{"transports of another case", `{"transports":["UDP"]}`, none, InvalidTransports, "transports", ""},
+		{"transports of numbers", `{"transports":[1]}`, none, InvalidTransports, "transports", ""},
+		{"a transport twice", `{"transports":["udp","udp"]}`, none, InvalidTransports, "transports", ""},
+		{"transports twice", `{"transports":["udp"],"transports":["udp"]}`, none, DuplicateField, "transports", ""},
+		{"label number", `{"label":7}`, none, InvalidLabel, "label", "string"},
+		{"label too long", `{"label":"` + strings.Repeat("a", 129) + `"}`, none, InvalidLabel, "label", "128"},
+		{"label with a line end", `{"label":"a\nb"}`, none, InvalidLabel, "label", "printable"},
+		{"label with a bidi override", `{"label":"a\u202eb"}`, none, InvalidLabel, "label", "printable"},
+		{"label twice", `{"label":"a","label":"b"}`, none, DuplicateField, "label", ""},
+		{"consent_ref empty", `{"consent_ref":""}`, none, InvalidConsentRef, "consent_ref", "empty"},
+		{"consent_ref with NUL", `{"consent_ref":"\u0000"}`, none, InvalidConsentRef, "consent_ref", "printable"},
+
 		{"role of another key", `{"role":"admin"}`, none, InvalidRole, "role", "default, guest"},
 		{"role that is not there", `{"role":"x"}`, none, InvalidRole, "role", "default, guest"},
 		{"role empty", `{"role":""}`, none, InvalidRole, "role", "empty"},
@@ -222,15 +250,15 @@ func TestRefusals(t *testing.T) {
 			if !strings.Contains(p.Detail, tt.says) {
 				t.Errorf("detail %q does not say %q", p.Detail, tt.says)
 			}
-			if allow := w.Header().Get("Allow"); (allow == "POST") != (tt.code == MethodNotAllowed) {
+			if allow := w.Header().Get("Allow"); (allow == "POST, OPTIONS") != (tt.code == MethodNotAllowed) {
 				t.Errorf("Allow = %q", allow)
 			}
 			if len(b.records) != 0 || b.Counters().Issued() != 0 {
 				t.Error("a credential was issued")
 			}
 			for c := range Code(NumCodes) {
-				if want := map[bool]uint64{true: 1}[c == tt.code]; b.Counters().Refused(c) != want {
-					t.Errorf("refused %s = %d, want %d", c, b.Counters().Refused(c), want)
+				if want := map[bool]uint64{true: 1}[c == tt.code]; b.refused(c) != want {
+					t.Errorf("refused %s = %d, want %d", c, b.refused(c), want)
 				}
 			}
 			if b.log.Len() != 0 {
@@ -287,10 +315,11 @@ func TestForgedKeys(t *testing.T) {
 		"1 MB":                {"Bearer tk_" + strings.Repeat("a", 1<<20) + "_" + secret},
 		"foreign id":          {"Bearer tk_a\xffp_" + secret},
 	}
-	want := b.post("{}", func(r *http.Request) { r.Header.Del("Authorization") })
+	same := func(r *http.Request) { r.Header.Set("X-Request-Id", "same") }
+	want := b.post("{}", same, func(r *http.Request) { r.Header.Del("Authorization") })
 	for name, lines := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := b.post("{}", func(r *http.Request) { r.Header["Authorization"] = lines })
+			w := b.post("{}", same, func(r *http.Request) { r.Header["Authorization"] = lines })
 			if w.Code != want.Code || w.Body.String() != want.Body.String() || fmt.Sprint(w.Header()) != fmt.Sprint(want.Header()) {
 				t.Errorf("the answer differs from that to no key:\n%d %v %s\n%d %v %s",
 					w.Code, w.Header(), w.Body, want.Code, want.Header(), want.Body)

@@ -52,10 +52,10 @@ type Snapshot struct {
 	// QuotaRefused counts reservations refused, by the quota that was full.
 	QuotaRefused map[string]uint64
 
-	// Minted counts credentials issued over HTTP, MintRefused the requests for
-	// one that were refused, by code.
-	Minted      uint64
-	MintRefused map[string]uint64
+	// Minted counts credentials issued over HTTP, IssuerRequests the requests by
+	// {route, code}; code is "ok" or why one was refused.
+	Minted         uint64
+	IssuerRequests map[[2]string]uint64
 
 	// RecordsLost counts records of ended sessions that nobody took in time.
 	RecordsLost uint64

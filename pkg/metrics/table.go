@@ -35,6 +35,7 @@ var (
 	stage      = label{"stage", []string{"control", "data"}}
 	method     = label{"method", []string{"binding", "allocate", "refresh", "create_permission", "channel_bind"}}
 	code       = label{name: "code"}
+	route      = label{name: "route"}
 	reason     = label{name: "reason"}
 	result     = label{name: "result"}
 	rule       = label{name: "rule"}
@@ -95,8 +96,8 @@ var table = []family{
 
 	{"turnpike_credentials_issued_total", "Credentials issued over HTTP.",
 		counter, nil, func(s Snapshot) []sample { return single(s.Minted) }},
-	{"turnpike_credentials_refused_total", "Requests for a credential that were refused, by code.",
-		counter, []label{code}, func(s Snapshot) []sample { return byLabel(s.MintRefused) }},
+	{"turnpike_issuer_requests_total", "Requests to the HTTP API, by route and code: ok or why one was refused.",
+		counter, []label{route, code}, func(s Snapshot) []sample { return byPair(s.IssuerRequests) }},
 
 	{"turnpike_session_records_lost_total", "Records of ended sessions that the log did not take in time.",
 		counter, nil, func(s Snapshot) []sample { return single(s.RecordsLost) }},
