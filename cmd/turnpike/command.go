@@ -26,7 +26,7 @@ func command() *cobra.Command {
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), healthCommand(), reloadCommand(), loadCommand(), snippetCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), secretCommand(), credentialsCommand(), apiKeyCommand(), healthCommand(), reloadCommand(), loadCommand(), snippetCommand(), versionCommand())
 	return root
 }
 
