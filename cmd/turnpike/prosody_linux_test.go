@@ -26,7 +26,7 @@ func TestProsody(t *testing.T) {
 	if !inPublic(t) {
 		return
 	}
-	file := appConfig(t, "credentials: {shared_secrets: [{id: jitsi, tenant: jitsi, secret_file: jitsi.secret}]}\n", "jitsi.secret")
+	file := appConfig(t, "credentials: {shared_secrets: [{id: jitsi, tenant: jitsi, id_rule: none, secret_file: jitsi.secret}]}\n", "jitsi.secret")
 	s := serveConfigured(t, file)
 	startProsody(t, snippetOf(t, file, "jitsi"))
 	services := dialXMPP(t).services(t)
