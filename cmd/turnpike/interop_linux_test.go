@@ -49,7 +49,7 @@ func (m *minter) check(t *testing.T, s *server, secret string) {
 
 // rule is the id_rule that fits the usernames.
 func (m *minter) rule() string {
-	if m.user == "" || m.user == randomUser {
+	if m.user == noUser || m.user == randomUser || m.user == sameUser {
 		return "none"
 	}
 	return "suffix"

@@ -88,7 +88,7 @@ func (o *snippetOptions) shared(app snippet.App, id string, c *config.Config, se
 			app.Title, app.TTL, most, role.ID)
 	}
 	if app.NoUsers && s.IDRule != "none" {
-		more += fmt.Sprintf("The usernames of %s name no user, or another one each time: give credentials.shared_secrets[%d] id_rule: none.\n", app.Title, i)
+		more += fmt.Sprintf("The usernames of %s tell no user from another: give credentials.shared_secrets[%d] id_rule: none.\n", app.Title, i)
 	}
 	return true, more
 }
