@@ -241,3 +241,33 @@ func TestRevocationsThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// A static user is revoked as any other, by name and by id.
+func TestStaticUserIsRevoked(t *testing.T) {
+	password := mustShared(t, "8sJ2kQ0vXn4LrTz6YpWb1mHd7cGf3ZuE")
+	ring, err := NewKeyring(Options{Static: []StaticUser{{ID: "door", Name: "hass", Tenant: "home", Password: password}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := NewVerifier(ring, "example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := DeriveKey("hass", "example.org", string(password.Bytes()))
+	ask := func(r *Revocations) Outcome {
+		_, outcome := v.Without(r).Verify("hass", time.Now(), MD5, func(k []byte) bool { return string(k) == string(key[:]) })
+		return outcome
+	}
+	if got := ask(NewRevocations()); got != OK {
+		t.Fatalf("nothing is revoked: %v", got)
+	}
+	for _, x := range []Revocation{{Kind: RevokeUser, Tenant: "home", User: "hass"}, {Kind: RevokeKey, ID: "door"}} {
+		r := NewRevocations()
+		if _, err := r.Add(x, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(r); got != Revoked {
+			t.Errorf("%+v: %v, want %v", x, got, Revoked)
+		}
+	}
+}

@@ -24,8 +24,13 @@ type minter struct {
 	mint       func(secret string, now time.Time) (username, password string)
 }
 
-// randomUser stands for the user of an application that makes a new one each time.
-const randomUser = "(another one each time)"
+// What stands for a user where limits a user would hold for nobody, or for all
+// users together.
+const (
+	noUser     = ""
+	randomUser = "(another one each time)"
+	sameUser   = "(the same for all)"
+)
 
 // minters are the applications of docs/interop.md. Each is a tenant of its own.
 func minters() []minter {
@@ -34,9 +39,9 @@ func minters() []minter {
 		{"synapse", "Synapse", "[element-hq/synapse](https://github.com/element-hq/synapse) `synapse/rest/client/voip.py`, `on_GET`, lines 49 to 59 at 145cb6d",
 			"`EXPIRY:@USER:SERVER`", "@alice:example.org", "`turn_user_lifetime`, 1 h", "", mintSynapse},
 		{"prosody", "Prosody, Jitsi Meet", "[prosody](https://hg.prosody.im/trunk) `plugins/mod_external_services.lua`, `behave_turn_rest_credentials`, lines 20 to 35 of 0.12.3",
-			"`EXPIRY`", "", "`ttl`, 24 h", "`TestProsody` (Prosody itself)", mintProsody},
+			"`EXPIRY`", noUser, "`ttl`, 24 h", "`TestProsody` (Prosody itself)", mintProsody},
 		{"prosody-user", "Prosody with `username`", "as above",
-			"`EXPIRY:USERNAME`", "everybody", "`ttl`, 24 h", "", mintProsodyUser},
+			"`EXPIRY:USERNAME`, the same for all", sameUser, "`ttl`, 24 h", "", mintProsodyUser},
 		{"nextcloud", "Nextcloud Talk", "[nextcloud/spreed](https://github.com/nextcloud/spreed) `lib/Config.php`, `getTurnSettings`, at 00bb210",
 			"`EXPIRY:RANDOM`", randomUser, "24 h, fixed", "", mintNextcloud},
 		{"bigbluebutton", "BigBlueButton", "[bigbluebutton](https://github.com/bigbluebutton/bigbluebutton) `bbb-common-web/.../web/services/turn/TurnServer.java`, `generatePasswordFor`, lines 25 to 39 at b4a20fa",
@@ -44,7 +49,7 @@ func minters() []minter {
 		{"mattermost", "Mattermost Calls", "[mattermost/rtcd](https://github.com/mattermost/rtcd) `service/rtc/turn.go`, `genTURNCredentials`, lines 14 to 35 at b4d9a2d",
 			"`EXPIRY:USER`, of the server itself `EXPIRY:SESSION`", "alice", "24 h", "", mintMattermost},
 		{"galene", "Galene", "[jech/galene](https://github.com/jech/galene) `ice/ice.go`, `getServer`, lines 37 to 58 at 0563356",
-			"`EXPIRY:USERNAME`, or `EXPIRY` without one", "galene", "24 h, fixed", "", mintGalene},
+			"`EXPIRY:USERNAME`, the same for all, or `EXPIRY`", sameUser, "24 h, fixed", "", mintGalene},
 		{"livekit", "LiveKit", "[livekit/livekit](https://github.com/livekit/livekit) `rtc.turn_servers[].secret`; releases without it take a fixed user",
 			"`EXPIRY:PARTICIPANT`", "PA_8sXKzjXW2pYq", "4 h", "", func(secret string, now time.Time) (string, string) {
 				return mintREST(secret, now.Add(4*time.Hour), "PA_8sXKzjXW2pYq")

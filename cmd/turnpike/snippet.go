@@ -86,7 +86,7 @@ func (o *snippetOptions) print(out, notes io.Writer, app snippet.App) error {
 	if err != nil {
 		return err
 	}
-	missing, err := o.credential(app, c, &server)
+	more, err := o.credential(app, c, &server)
 	if err != nil {
 		return badQuestion{err}
 	}
@@ -94,7 +94,7 @@ func (o *snippetOptions) print(out, notes io.Writer, app snippet.App) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(notes, "These settings go into %s.\n%s", app.Into, missing)
+	fmt.Fprintf(notes, "These settings go into %s.\n%s", app.Into, more)
 	_, err = io.WriteString(out, text)
 	return err
 }

@@ -24,11 +24,13 @@ type App struct {
 	Title string
 	Kind  Kind
 	Into  string // where its settings go
-	// NoUsers says that its usernames name no user, or another one each time, so
-	// that limits a user mean nothing.
+	// NoUsers says that its usernames name no user, another one each time or the
+	// same for all, so that limits a user mean nothing.
 	NoUsers bool
 	// ReadsFile says that it reads the secret's file, and so must be let to.
 	ReadsFile bool
+	// QueryKey says that it sends its API key in the URL.
+	QueryKey bool
 	// TTL is the lifetime of its credentials where it can't be set; else 0.
 	TTL time.Duration
 }
@@ -37,8 +39,9 @@ type App struct {
 func Apps() []App {
 	return []App{
 		{Name: "bigbluebutton", Title: "BigBlueButton", Into: "/etc/bigbluebutton/turn-stun-servers.xml; restart with bbb-conf --restart"},
-		{Name: "galene", Title: "Galene", Into: "data/ice-servers.json, which it reads again by itself", TTL: 24 * time.Hour},
-		{Name: "janus", Title: "Janus", Kind: Issued, Into: "janus.jcfg, into its section nat; restart Janus"},
+		{Name: "galene", Title: "Galene", NoUsers: true, Into: "data/ice-servers.json, which it reads again by itself", TTL: 24 * time.Hour},
+		{Name: "home-assistant", Title: "Home Assistant", Kind: Static, Into: "configuration.yaml; restart Home Assistant"},
+		{Name: "janus", Title: "Janus", Kind: Issued, QueryKey: true, Into: "janus.jcfg, into its section nat; restart Janus"},
 		{Name: "javascript", Title: "your own application, in JavaScript", Kind: Issued, Into: "a module; the first function is for the server, the second for the page"},
 		{Name: "jitsi", Title: "Jitsi Meet", NoUsers: true, ReadsFile: true, Into: "the configuration of its Prosody, /etc/prosody/conf.avail/HOST.cfg.lua, above the VirtualHost; restart Prosody"},
 		{Name: "livekit", Title: "LiveKit", ReadsFile: true, Into: "livekit.yaml; restart LiveKit"},

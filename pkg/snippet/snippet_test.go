@@ -66,6 +66,7 @@ func TestSettings(t *testing.T) {
 		{"synapse", file, readSynapse, without(fromFile, func(w *said) { w.STUN = nil })},
 		{"livekit", secret, readLiveKit, without(day, func(w *said) { w.STUN = nil })},
 		{"livekit", file, readLiveKit, without(fromFile, func(w *said) { w.STUN = nil })},
+		{"home-assistant", secret, readHomeAssistant, without(day, func(w *said) { w.Seconds = 0 })},
 		{"mattermost", secret, readMattermost, day},
 		{"galene", secret, readGalene, without(day, func(w *said) { w.Seconds = 0 })},
 		{"bigbluebutton", secret, readBigBlueButton, day},
@@ -152,6 +153,23 @@ func readLiveKit(t *testing.T, text string) (got said) {
 		got.Secret, got.File, got.Seconds, got.TURN = s.Secret, s.File, s.TTL, append(got.TURN, u.String())
 	}
 	return got
+}
+
+func readHomeAssistant(t *testing.T, text string) said {
+	var y struct {
+		WebRTC struct {
+			Servers []struct {
+				URL                  []string
+				Username, Credential string
+			} `yaml:"ice_servers"`
+		} `yaml:"web_rtc"`
+	}
+	readYAML(t, text, &y)
+	s := y.WebRTC.Servers
+	if s[0].Username != "" || s[1].Username != "hass" {
+		t.Errorf("%+v", s)
+	}
+	return said{Secret: s[1].Credential, STUN: s[0].URL, TURN: s[1].URL}
 }
 
 // iceServer is RTCIceServer, with what Galene adds.
