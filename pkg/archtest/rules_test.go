@@ -17,6 +17,9 @@ var floors = map[string]int{
 	"turnpike/relay/engine": 2,
 	"turnpike/relay/stream": 2,
 
+	"turnpike/ratelimit/memstore":   2,
+	"turnpike/ratelimit/redisstore": 2,
+
 	"turnpike/auth":            1,
 	"turnpike/ratelimit":       1,
 	"turnpike/relay/dataplane": 1,
@@ -38,6 +41,7 @@ var testRooms = map[string]bool{
 	"turnpike/relay/dataplane/planetest": true,
 	"turnpike/relay/dataplane/mem":       true,
 	"turnpike/pkg/archtest":              true,
+	"turnpike/ratelimit/storetest":       true,
 }
 
 // pure packages decide and do nothing else: no file, no socket, no clock of
