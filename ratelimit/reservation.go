@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// Reservation is one allocation's place with its user and its tenant.
+// Reservation is one allocation's place with its user, tenant and network.
 type Reservation struct {
-	ledger *Ledger
-	user   *account // nil if no user is known
-	tenant *account
-	meter  Meter
-	state  atomic.Uint32
+	ledger   *Ledger
+	accounts [NumKinds]*account // nil where the subject has none
+	meter    Meter
+	state    atomic.Uint32
 }
 
 const (
@@ -43,8 +42,5 @@ func (r *Reservation) Release(now time.Time) {
 	case stateConfirmed:
 		r.ledger.confirmed.Add(-1)
 	}
-	if r.user != nil {
-		r.ledger.leave(r.user, now)
-	}
-	r.ledger.leave(r.tenant, now)
+	r.ledger.leaveAll(r.accounts, now)
 }

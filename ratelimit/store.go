@@ -48,7 +48,8 @@ type Kind uint8
 const (
 	OfUser Kind = iota
 	OfTenant
-	OfNetwork // of the client: an IPv4 /24 or an IPv6 /56
+	OfNetwork     // of the client: an IPv4 /24 or an IPv6 /56
+	NumKinds  int = iota
 )
 
 // Account names who has a limit. Kind, tenant and name are compared apart.
