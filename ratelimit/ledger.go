@@ -49,6 +49,10 @@ type Limits struct {
 	UserBytesPerDay   int64 // a UTC day
 
 	NetworkAllocations int // at the same time, all clients of the network
+
+	// Of a Shared alone: a Ledger has no months and no such rate.
+	UserBytesPerMonth  int64 // a month of the calendar
+	UserAllocationRate PerMinute
 }
 
 // Ledger keeps the accounts of users and tenants. It is safe for concurrent

@@ -11,6 +11,7 @@ type Reservation struct {
 	accounts [NumKinds]*account // nil where the subject has none
 	meter    Meter
 	state    atomic.Uint32
+	lease    *lease // nil: of this node alone
 }
 
 const (
@@ -28,6 +29,9 @@ func (r *Reservation) Confirm() {
 	if r.state.CompareAndSwap(statePending, stateConfirmed) {
 		r.ledger.pending.Add(-1)
 		r.ledger.confirmed.Add(1)
+		if r.lease != nil {
+			r.lease.confirm()
+		}
 	}
 }
 
@@ -43,4 +47,7 @@ func (r *Reservation) Release(now time.Time) {
 		r.ledger.confirmed.Add(-1)
 	}
 	r.ledger.leaveAll(r.accounts, now)
+	if r.lease != nil {
+		r.lease.release(now)
+	}
 }
