@@ -9,14 +9,9 @@ import (
 
 const numShards = 64
 
-// accountKey names a user's account, or with an empty User a tenant's: no user
-// account ever has an empty name. Tenant and user are compared apart, so no
-// choice of names makes two users meet.
-type accountKey Subject
-
-// account is a user or a tenant.
+// account of a user, a tenant or a network.
 type account struct {
-	key  accountKey
+	key  Account
 	base time.Time // of the rate's ticks
 
 	live int // reservations; guarded by the shard's mu
@@ -31,11 +26,18 @@ type terms struct {
 	bits, bytes int64
 }
 
-func userTerms(l Limits) terms {
-	return terms{allocations: l.UserAllocations, bits: l.UserBits, bytes: l.UserBytesPerDay}
+func (l Limits) terms(k Kind) terms {
+	switch k {
+	case OfUser:
+		return terms{allocations: l.UserAllocations, bits: l.UserBits, bytes: l.UserBytesPerDay}
+	case OfTenant:
+		return terms{allocations: l.TenantAllocations}
+	}
+	return terms{allocations: l.NetworkAllocations}
 }
 
-func tenantTerms(l Limits) terms { return terms{allocations: l.TenantAllocations} }
+// full is the refusal for want of a place.
+var full = [NumKinds]Refusal{OfUser: UserAllocations, OfTenant: TenantAllocations, OfNetwork: NetworkAllocations}
 
 // limit sets what the sessions may carry.
 func (a *account) limit(t terms, now time.Time) {
@@ -52,16 +54,16 @@ func (a *account) worthKeeping(today int64) bool {
 // and once a day for a walk through the part.
 type shard struct {
 	mu       sync.Mutex // guards the following
-	accounts map[accountKey]*account
+	accounts map[Account]*account
 	swept    int64 // the day for which accounts of earlier days have been removed
 }
 
-func (l *Ledger) shard(k accountKey) *shard {
+func (l *Ledger) shard(k Account) *shard {
 	return &l.shards[maphash.Comparable(l.seed, k)%numShards]
 }
 
 // enter takes a place in an account, which it makes if need be.
-func (l *Ledger) enter(k accountKey, t terms, now time.Time) (*account, Refusal) {
+func (l *Ledger) enter(k Account, t terms, now time.Time) (*account, Refusal) {
 	a, refusal := l.tryEnter(k, t, now)
 	if refusal == AccountsFull && l.sweep(dayOf(now)) {
 		return l.tryEnter(k, t, now)
@@ -69,7 +71,7 @@ func (l *Ledger) enter(k accountKey, t terms, now time.Time) (*account, Refusal)
 	return a, refusal
 }
 
-func (l *Ledger) tryEnter(k accountKey, t terms, now time.Time) (*account, Refusal) {
+func (l *Ledger) tryEnter(k Account, t terms, now time.Time) (*account, Refusal) {
 	today := dayOf(now)
 	s := l.shard(k)
 	s.mu.Lock()
@@ -85,10 +87,7 @@ func (l *Ledger) tryEnter(k accountKey, t terms, now time.Time) (*account, Refus
 	refusal := None
 	switch {
 	case t.allocations != 0 && a.live >= t.allocations:
-		refusal = UserAllocations
-		if k.User == "" {
-			refusal = TenantAllocations
-		}
+		refusal = full[k.Kind]
 	case a.bytes.exhausted(today):
 		refusal = DayBytesSpent
 	default:
@@ -100,13 +99,13 @@ func (l *Ledger) tryEnter(k accountKey, t terms, now time.Time) (*account, Refus
 }
 
 // addLocked makes an account, or nil if there are too many.
-func (l *Ledger) addLocked(s *shard, k accountKey, now time.Time) *account {
+func (l *Ledger) addLocked(s *shard, k Account, now time.Time) *account {
 	if l.accounts.Add(1) > l.maxAccounts {
 		l.accounts.Add(-1)
 		return nil
 	}
 	// The names are parts of a username, which they would keep alive.
-	k = accountKey{Tenant: strings.Clone(k.Tenant), User: strings.Clone(k.User)}
+	k = Account{Kind: k.Kind, Tenant: strings.Clone(k.Tenant), Name: strings.Clone(k.Name)}
 	a := &account{key: k, base: now}
 	s.accounts[k] = a
 	return a
@@ -128,6 +127,14 @@ func (l *Ledger) leave(a *account, now time.Time) {
 	a.live--
 	l.dropLocked(s, a, dayOf(now))
 	l.sweepLocked(s, dayOf(now))
+}
+
+func (l *Ledger) leaveAll(accounts [NumKinds]*account, now time.Time) {
+	for _, a := range accounts {
+		if a != nil {
+			l.leave(a, now)
+		}
+	}
 }
 
 // sweep removes the accounts of earlier days everywhere and reports whether

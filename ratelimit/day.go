@@ -24,13 +24,30 @@ type daily struct {
 type window struct {
 	day   int64
 	spent atomic.Int64
+	lease *advance // nil: the account's limit holds, for the day
+}
+
+// advance is what a window may spend if its bytes are taken ahead from what nodes
+// share. It is then up to whoever takes them ahead when a day is over: what is left
+// at midnight carries calls over it.
+type advance struct {
+	granted atomic.Int64
+	alarm   atomic.Int64 // when so many are spent, it is time for more
+	rung    atomic.Bool  // that has been said
+	ring    func()       // says it; waits for nothing
+}
+
+func (a *advance) spent(n int64) {
+	if n >= a.alarm.Load() && !a.rung.Load() && a.rung.CompareAndSwap(false, true) {
+		a.ring()
+	}
 }
 
 // covers reports whether the window counts for today. Tomorrow's does too: a
 // clock set back across midnight by a second must not grant a second budget,
 // while one that had been wrong by days must not keep an old one for ever.
 func (w *window) covers(today int64) bool {
-	return w != nil && (w.day == today || w.day == today+1)
+	return w != nil && (w.lease != nil || w.day == today || w.day == today+1)
 }
 
 // take lets n bytes pass, or not. charged is where to give them back; nil if
@@ -43,6 +60,10 @@ func (d *daily) take(n int, today int64) (charged *window, ok bool) {
 	w := d.current(today)
 	for {
 		old := w.spent.Load()
+		if w.lease != nil {
+			limit = w.lease.granted.Load()
+			w.lease.spent(old + int64(n))
+		}
 		if int64(n) > limit-old {
 			return nil, false
 		}

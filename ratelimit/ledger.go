@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"fmt"
 	"hash/maphash"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -21,8 +22,22 @@ type LedgerOptions struct {
 
 // Subject is who an allocation is for.
 type Subject struct {
-	Tenant string // "" is a tenant like any other
-	User   string // "": no user is known, and limits a user do not apply
+	Tenant  string       // "" is a tenant like any other
+	User    string       // "": no user is known, and limits a user do not apply
+	Network netip.Prefix // of the client; none: limits a network do not apply
+}
+
+// account of the subject's user, tenant or network, if it has one.
+func (w Subject) account(k Kind) (a Account, ok bool) {
+	switch {
+	case k == OfUser && w.User != "":
+		return Account{Kind: OfUser, Tenant: w.Tenant, Name: w.User}, true
+	case k == OfTenant:
+		return Account{Kind: OfTenant, Tenant: w.Tenant}, true
+	case k == OfNetwork && w.Network.IsValid():
+		return Account{Kind: OfNetwork, Name: w.Network.String()}, true
+	}
+	return Account{}, false
 }
 
 // Limits of a subject. 0 means no such limit; below 0 nothing is let in.
@@ -32,6 +47,12 @@ type Limits struct {
 	SessionBits       int64 // bit/s of this session
 	UserBits          int64 // bit/s of all sessions of the user
 	UserBytesPerDay   int64 // a UTC day
+
+	NetworkAllocations int // at the same time, all clients of the network
+
+	// Of a Shared alone: a Ledger has no months and no such rate.
+	UserBytesPerMonth  int64 // a month of the calendar
+	UserAllocationRate PerMinute
 }
 
 // Ledger keeps the accounts of users and tenants. It is safe for concurrent
@@ -56,32 +77,32 @@ func NewLedger(o LedgerOptions) (*Ledger, error) {
 	}
 	l := &Ledger{seed: maphash.MakeSeed(), maxAccounts: int64(o.MaxAccounts)}
 	for i := range l.shards {
-		l.shards[i].accounts = map[accountKey]*account{}
+		l.shards[i].accounts = map[Account]*account{}
 	}
 	return l, nil
 }
 
 // Reserve takes a place for one allocation of the subject: of its user, then
-// of its tenant. On a refusal there is no reservation and nothing is held. The
+// of its tenant, then of its network. On a refusal there is no reservation and nothing is held. The
 // accounts keep the limits given, even if refused.
 func (l *Ledger) Reserve(who Subject, lim Limits, now time.Time) (*Reservation, Refusal) {
-	var user *account
+	var accounts [NumKinds]*account
 	base := now
-	if who.User != "" {
-		var refusal Refusal
-		if user, refusal = l.enter(accountKey(who), userTerms(lim), now); refusal != None {
+	for k := range Kind(NumKinds) {
+		key, ok := who.account(k)
+		if !ok {
+			continue
+		}
+		a, refusal := l.enter(key, lim.terms(k), now)
+		if refusal != None {
+			l.leaveAll(accounts, now)
 			return nil, refusal
 		}
-		base = user.base // one reading of the clock serves both buckets
-	}
-	tenant, refusal := l.enter(accountKey{Tenant: who.Tenant}, tenantTerms(lim), now)
-	if refusal != None {
-		if user != nil {
-			l.leave(user, now)
+		if accounts[k] = a; k == OfUser {
+			base = a.base // one reading of the clock serves both buckets
 		}
-		return nil, refusal
 	}
-	r := &Reservation{ledger: l, user: user, tenant: tenant, meter: Meter{base: base, user: user}}
+	r := &Reservation{ledger: l, accounts: accounts, meter: Meter{base: base, user: accounts[OfUser]}}
 	r.meter.session.rate.Store(lim.SessionBits)
 	l.pending.Add(1)
 	return r, None
@@ -111,10 +132,14 @@ type Usage struct {
 
 // Usage of a user, or of a tenant if who.User is empty.
 func (l *Ledger) Usage(who Subject, now time.Time) Usage {
-	s := l.shard(accountKey(who))
+	key, ok := who.account(OfUser)
+	if !ok {
+		key, _ = who.account(OfTenant)
+	}
+	s := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.accounts[accountKey(who)]
+	a := s.accounts[key]
 	if a == nil {
 		return Usage{}
 	}

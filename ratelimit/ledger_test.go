@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -40,13 +41,19 @@ func TestReserve(t *testing.T) {
 		want Refusal
 	}
 	for name, steps := range map[string][]step{
-		"user limit":               {{alice, lim, None}, {alice, lim, None}, {alice, lim, UserAllocations}, {bob, lim, None}},
-		"tenant limit":             {{alice, lim, None}, {alice, lim, None}, {bob, lim, None}, {bob, lim, TenantAllocations}},
+		"user limit":   {{alice, lim, None}, {alice, lim, None}, {alice, lim, UserAllocations}, {bob, lim, None}},
+		"tenant limit": {{alice, lim, None}, {alice, lim, None}, {bob, lim, None}, {bob, lim, TenantAllocations}},
+		"network limit": {
+			{Subject{User: "a", Network: netip.MustParsePrefix("192.0.2.0/24")}, Limits{NetworkAllocations: 1}, None},
+			{Subject{User: "b", Network: netip.MustParsePrefix("192.0.2.0/24")}, Limits{NetworkAllocations: 1}, NetworkAllocations},
+			{Subject{User: "b", Network: netip.MustParsePrefix("2001:db8::/56")}, Limits{NetworkAllocations: 1}, None},
+			{Subject{User: "192.0.2.0/24"}, Limits{NetworkAllocations: 1}, None},
+		},
 		"no user, no user limit":   {{Subject{Tenant: "t"}, Limits{UserAllocations: 1}, None}, {Subject{Tenant: "t"}, Limits{UserAllocations: 1}, None}},
 		"no user, but the tenant":  {{Subject{}, Limits{TenantAllocations: 1}, None}, {Subject{}, Limits{TenantAllocations: 1}, TenantAllocations}},
 		"same name, other tenant":  {{alice, Limits{UserAllocations: 1}, None}, {Subject{Tenant: "u", User: "alice"}, Limits{UserAllocations: 1}, None}},
-		"names that only join":     {{Subject{"a", "bc"}, Limits{UserAllocations: 1}, None}, {Subject{"ab", "c"}, Limits{UserAllocations: 1}, None}},
-		"a tenant named as a user": {{Subject{"alice", ""}, Limits{UserAllocations: 1, TenantAllocations: 1}, None}, {Subject{"", "alice"}, Limits{UserAllocations: 1, TenantAllocations: 1}, None}},
+		"names that only join":     {{Subject{Tenant: "a", User: "bc"}, Limits{UserAllocations: 1}, None}, {Subject{Tenant: "ab", User: "c"}, Limits{UserAllocations: 1}, None}},
+		"a tenant named as a user": {{Subject{Tenant: "alice", User: ""}, Limits{UserAllocations: 1, TenantAllocations: 1}, None}, {Subject{Tenant: "", User: "alice"}, Limits{UserAllocations: 1, TenantAllocations: 1}, None}},
 		"below zero":               {{alice, Limits{UserAllocations: -1}, UserAllocations}, {alice, Limits{TenantAllocations: -1}, TenantAllocations}, {alice, Limits{UserBytesPerDay: -1}, DayBytesSpent}},
 		"the newest limit, lower":  {{alice, lim, None}, {alice, Limits{UserAllocations: 1}, UserAllocations}},
 		"the newest limit, higher": {{alice, Limits{UserAllocations: 1}, None}, {alice, lim, None}},
@@ -64,9 +71,9 @@ func TestReserve(t *testing.T) {
 // no account.
 func TestReserveCompensates(t *testing.T) {
 	l := newLedger(t, 0)
-	first := reserve(t, l, Subject{"t", "alice"}, Limits{TenantAllocations: 1}, start)
+	first := reserve(t, l, Subject{Tenant: "t", User: "alice"}, Limits{TenantAllocations: 1}, start)
 	for range 5 {
-		if _, got := l.Reserve(Subject{"t", "bob"}, Limits{UserAllocations: 1, TenantAllocations: 1}, start); got != TenantAllocations {
+		if _, got := l.Reserve(Subject{Tenant: "t", User: "bob"}, Limits{UserAllocations: 1, TenantAllocations: 1}, start); got != TenantAllocations {
 			t.Fatalf("got %v, want %v", got, TenantAllocations)
 		}
 	}
@@ -83,7 +90,7 @@ func TestReserveCompensates(t *testing.T) {
 func TestRefusalLeavesNothing(t *testing.T) {
 	l := newLedger(t, 0)
 	for _, lim := range []Limits{{UserAllocations: -1}, {TenantAllocations: -1}, {UserBytesPerDay: -1}} {
-		if _, got := l.Reserve(Subject{"t", "alice"}, lim, start); got == None {
+		if _, got := l.Reserve(Subject{Tenant: "t", User: "alice"}, lim, start); got == None {
 			t.Errorf("%+v: reserved", lim)
 		}
 		if got := l.Stats(); got != (Stats{}) {
@@ -94,7 +101,7 @@ func TestRefusalLeavesNothing(t *testing.T) {
 
 func TestReservationLife(t *testing.T) {
 	l := newLedger(t, 0)
-	who := Subject{"t", "alice"}
+	who := Subject{Tenant: "t", User: "alice"}
 	lim := Limits{UserAllocations: 1}
 	expect := func(want Stats) {
 		t.Helper()
@@ -123,7 +130,7 @@ func TestReservationLife(t *testing.T) {
 func TestAccountsLife(t *testing.T) {
 	l := newLedger(t, 0)
 	lim := Limits{UserBytesPerDay: 1000}
-	spender, idler, free := Subject{"", "spender"}, Subject{"", "idler"}, Subject{"", "free"}
+	spender, idler, free := Subject{Tenant: "", User: "spender"}, Subject{Tenant: "", User: "idler"}, Subject{Tenant: "", User: "free"}
 	for _, c := range []struct {
 		who Subject
 		lim Limits
@@ -153,20 +160,20 @@ func TestAccountsFull(t *testing.T) {
 	l := newLedger(t, max)
 	lim := Limits{UserBytesPerDay: 1000}
 	for i := range max - 1 { // and one for the tenant, while any is open
-		r := reserve(t, l, Subject{"", fmt.Sprint("spender", i)}, lim, start)
+		r := reserve(t, l, Subject{Tenant: "", User: fmt.Sprint("spender", i)}, lim, start)
 		r.Meter().Take(1, start)
 		r.Release(start)
 	}
 	keep := reserve(t, l, Subject{}, Limits{}, start)
-	if _, got := l.Reserve(Subject{"", "late"}, lim, start); got != AccountsFull {
+	if _, got := l.Reserve(Subject{Tenant: "", User: "late"}, lim, start); got != AccountsFull {
 		t.Errorf("a full table: %v, want %v", got, AccountsFull)
 	}
 	if got := l.Stats().Accounts; got != max {
 		t.Errorf("%d accounts, want %d", got, max)
 	}
-	reserve(t, l, Subject{"", "spender0"}, lim, start) // who has an account is served
+	reserve(t, l, Subject{Tenant: "", User: "spender0"}, lim, start) // who has an account is served
 	tomorrow := start.Add(12 * time.Hour)
-	reserve(t, l, Subject{"", "late"}, lim, tomorrow)
+	reserve(t, l, Subject{Tenant: "", User: "late"}, lim, tomorrow)
 	l.sweep(dayOf(tomorrow)) // otherwise each part is walked when it is next used
 	if got := l.Stats().Accounts; got != 3 {
 		t.Errorf("%d accounts the next day, want 3: tenant, spender0, late", got)
@@ -181,11 +188,11 @@ func TestAccountsFullOfYesterday(t *testing.T) {
 	for i := range 50 { // hardly all in the spender's shard
 		l := newLedger(t, 2)
 		lim := Limits{UserBytesPerDay: 1000}
-		r := reserve(t, l, Subject{"", "spender"}, lim, start)
+		r := reserve(t, l, Subject{Tenant: "", User: "spender"}, lim, start)
 		r.Meter().Take(1, start)
 		r.Release(start)
-		reserve(t, l, Subject{"", fmt.Sprint("late", i)}, lim, tomorrow)
-		if _, got := l.Reserve(Subject{"", "later"}, lim, tomorrow); got != AccountsFull {
+		reserve(t, l, Subject{Tenant: "", User: fmt.Sprint("late", i)}, lim, tomorrow)
+		if _, got := l.Reserve(Subject{Tenant: "", User: "later"}, lim, tomorrow); got != AccountsFull {
 			t.Fatalf("got %v, want %v", got, AccountsFull)
 		}
 		for j := range l.shards {
@@ -231,7 +238,7 @@ func TestReserveConcurrent(t *testing.T) {
 		for range 200 {
 			wg.Go(func() {
 				for range 50 {
-					r, refusal := l.Reserve(Subject{"t", "alice"}, lim, start)
+					r, refusal := l.Reserve(Subject{Tenant: "t", User: "alice"}, lim, start)
 					if refusal != None {
 						continue
 					}
@@ -263,23 +270,23 @@ func BenchmarkReserve(b *testing.B) {
 	b.Run("new account", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			r, _ := l.Reserve(Subject{"t", "alice"}, lim, start)
+			r, _ := l.Reserve(Subject{Tenant: "t", User: "alice"}, lim, start)
 			r.Release(start)
 		}
 	})
 	b.Run("known account", func(b *testing.B) {
-		reserve(b, l, Subject{"t", "alice"}, lim, start)
+		reserve(b, l, Subject{Tenant: "t", User: "alice"}, lim, start)
 		b.ReportAllocs()
 		for b.Loop() {
-			r, _ := l.Reserve(Subject{"t", "alice"}, lim, start)
+			r, _ := l.Reserve(Subject{Tenant: "t", User: "alice"}, lim, start)
 			r.Release(start)
 		}
 	})
 	b.Run("refused", func(b *testing.B) {
-		reserve(b, l, Subject{"t", "bob"}, Limits{UserAllocations: 1}, start)
+		reserve(b, l, Subject{Tenant: "t", User: "bob"}, Limits{UserAllocations: 1}, start)
 		b.ReportAllocs()
 		for b.Loop() {
-			l.Reserve(Subject{"t", "bob"}, Limits{UserAllocations: 1}, start)
+			l.Reserve(Subject{Tenant: "t", User: "bob"}, Limits{UserAllocations: 1}, start)
 		}
 	})
 }

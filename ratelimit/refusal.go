@@ -12,10 +12,15 @@ const (
 	DayBytes    // the datagram is larger than what is left of the user's bytes today
 
 	// Of Ledger.Reserve.
-	UserAllocations   // the user has as many allocations as it may
-	TenantAllocations // the tenant has
-	DayBytesSpent     // nothing is left of the user's bytes today
-	AccountsFull      // the table of accounts is full, and nothing old can go
+	UserAllocations    // the user has as many allocations as it may
+	TenantAllocations  // the tenant has
+	DayBytesSpent      // nothing is left of the user's bytes today
+	AccountsFull       // the table of accounts is full, and nothing old can go
+	NetworkAllocations // the client's network has as many allocations as it may
+
+	// Of Shared.Reserve and Shared.Mint.
+	RateReached // the user makes too many a minute
+	StoreAway   // the store can't be asked, and the limit says deny
 
 	NumRefusals int = iota
 )
@@ -24,6 +29,7 @@ var refusalNames = [NumRefusals]string{
 	None: "none", SessionRate: "session_rate", UserRate: "user_rate", DayBytes: "day_bytes",
 	UserAllocations: "user_allocations", TenantAllocations: "tenant_allocations",
 	DayBytesSpent: "day_bytes_spent", AccountsFull: "accounts_full",
+	NetworkAllocations: "network_allocations", RateReached: "rate_reached", StoreAway: "store_away",
 }
 
 // String is the refusal's name in metrics and records.

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Reservation is one allocation's place with its user and its tenant.
+// Reservation is one allocation's place with its user, tenant and network.
 type Reservation struct {
-	ledger *Ledger
-	user   *account // nil if no user is known
-	tenant *account
-	meter  Meter
-	state  atomic.Uint32
+	ledger   *Ledger
+	accounts [NumKinds]*account // nil where the subject has none
+	meter    Meter
+	state    atomic.Uint32
+	lease    *lease // nil: of this node alone
 }
 
 const (
@@ -29,6 +29,9 @@ func (r *Reservation) Confirm() {
 	if r.state.CompareAndSwap(statePending, stateConfirmed) {
 		r.ledger.pending.Add(-1)
 		r.ledger.confirmed.Add(1)
+		if r.lease != nil {
+			r.lease.confirm()
+		}
 	}
 }
 
@@ -36,8 +39,8 @@ func (r *Reservation) Confirm() {
 // its user. A place that is held is kept.
 func (r *Reservation) SetLimits(l Limits, now time.Time) {
 	r.meter.session.setRate(l.SessionBits, ticks(r.meter.base, now))
-	if r.user != nil {
-		r.user.limit(userTerms(l), now)
+	if user := r.accounts[OfUser]; user != nil {
+		user.limit(l.terms(OfUser), now)
 	}
 }
 
@@ -52,8 +55,8 @@ func (r *Reservation) Release(now time.Time) {
 	case stateConfirmed:
 		r.ledger.confirmed.Add(-1)
 	}
-	if r.user != nil {
-		r.ledger.leave(r.user, now)
+	r.ledger.leaveAll(r.accounts, now)
+	if r.lease != nil {
+		r.lease.release(now)
 	}
-	r.ledger.leave(r.tenant, now)
 }

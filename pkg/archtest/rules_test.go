@@ -17,6 +17,9 @@ var floors = map[string]int{
 	"turnpike/relay/engine": 2,
 	"turnpike/relay/stream": 2,
 
+	"turnpike/ratelimit/memstore":   2,
+	"turnpike/ratelimit/redisstore": 2,
+
 	"turnpike/auth":            1,
 	"turnpike/ratelimit":       1,
 	"turnpike/relay/dataplane": 1,
@@ -40,6 +43,8 @@ var testRooms = map[string]bool{
 	"turnpike/relay/dataplane/planetest": true,
 	"turnpike/relay/dataplane/mem":       true,
 	"turnpike/pkg/archtest":              true,
+	"turnpike/ratelimit/storetest":       true,
+	"turnpike/ratelimit/redistest":       true,
 }
 
 // pure packages decide and do nothing else: no file, no socket, no clock of
@@ -65,6 +70,7 @@ var allowed = []struct {
 	{"github.com/pion/turn/v4", []string{"turnpike/relay/engine"}, "the TURN engine, never exposed: package engine is its only door"},
 	{"github.com/pion/logging", []string{"turnpike/relay/engine"}, "pion's logger interface, to count instead of log"},
 	{"github.com/pion/stun/v3", []string{"turnpike/relay/gate", "turnpike/relay/engine", "turnpike/pkg/probe"}, "STUN numbers and codec, behind our own checks"},
+	{"github.com/redis/go-redis/v9", []string{"turnpike/ratelimit/redisstore"}, "Redis alone, behind Sentinel and as a Cluster"},
 	{"golang.org/x/time", []string{"turnpike/ratelimit"}, "token buckets"},
 	{"golang.org/x/sys", []string{"turnpike/relay/dataplane/std", "turnpike/relay/dataplane/mmsg", "turnpike/pkg/udpio", "turnpike/pkg/load", "turnpike/pkg/hostnet"}, "sends that never wait, batches of datagrams, epoll, netlink"},
 	{"github.com/gaissmai/bart", []string{"turnpike/pkg/netpolicy"}, "longest match in lists of 100,000 prefixes"},
@@ -94,6 +100,7 @@ var allowedInTests = map[string]string{
 	"github.com/prometheus/client_golang":      "promlint, testutil",
 	"github.com/prometheus/client_model":       "reads an exposition",
 	"github.com/prometheus/common":             "parses an exposition",
+	"github.com/redis/go-redis/v9":             "asks a server what is in it",
 	"github.com/rogpeppe/go-internal":          "testscript: the binary as its user runs it",
 	"github.com/santhosh-tekuri/jsonschema/v6": "validates the example against the schema",
 	"go.yaml.in/yaml/v3":                       "parses what is printed as YAML, and the OpenAPI document",

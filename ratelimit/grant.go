@@ -1,0 +1,184 @@
+package ratelimit
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	minChunk  = 256 << 10 // of bytes taken ahead
+	maxChunk  = 64 << 20
+	leastPart = 64 << 10 // of the last bytes, however many nodes ask
+	maxPast   = 8
+	// postpaid is how often bytes without a limit are settled.
+	postpaid = 5 * time.Second
+)
+
+// grant is what a node has of an account's bytes; guarded by the Shared's mu, but
+// for the counters of its window. Of the settlements one is on its way at a time:
+// they replace each other.
+type grant struct {
+	of     *state
+	holder string
+	seq    int64
+	busy   bool
+
+	span   span
+	window *window
+	before int64 // spent in earlier days of the month
+	past   []past
+
+	day, month int64     // limits
+	left       int64     // nobody's, as last heard, less what was taken unheard
+	heard      time.Time // when that was
+	spent      int64     // when it was last settled
+	upwards    int64     // of it, what the tenant has been charged
+}
+
+// past is a day that is over and not settled.
+type past struct {
+	window Window
+	spent  *window
+}
+
+func (g *grant) limited() bool { return g.day != 0 || g.month != 0 }
+
+// room is what is left of the bytes taken ahead.
+func (g *grant) room() int64 { return g.window.lease.granted.Load() - g.window.spent.Load() }
+
+// chunk is what two rounds take at the rate of late.
+func (g *grant) chunk(now time.Time, interval time.Duration) int64 {
+	took := max(now.Sub(g.heard), interval/4).Seconds()
+	rate := float64(g.window.spent.Load()-g.spent) / took
+	return max(minChunk, min(int64(rate*2*interval.Seconds()), maxChunk))
+}
+
+// low reports whether it is time for more.
+func (g *grant) low() bool {
+	return g.limited() && g.window.spent.Load() >= g.window.lease.alarm.Load()
+}
+
+// give adds bytes to what may be spent and sets the alarm at half of them.
+func (g *grant) give(bytes, chunk int64) {
+	a := g.window.lease
+	a.granted.Add(bytes)
+	a.alarm.Store(a.granted.Load() - chunk/2)
+	a.rung.Store(bytes == 0) // there is none to be had: the next round asks again
+}
+
+// limit changes the limits: what was not limited has no more than it has spent.
+func (g *grant) limit(day, month int64) {
+	if was := g.limited(); was && day == 0 && month == 0 {
+		g.window.lease.granted.Store(math.MaxInt64)
+		g.window.lease.alarm.Store(math.MaxInt64)
+	} else if !was && (day != 0 || month != 0) {
+		g.window.lease.granted.Store(g.window.spent.Load())
+		g.window.lease.alarm.Store(0)
+		g.left = lesser(day, month)
+	}
+	g.day, g.month = day, month
+}
+
+// lesser of two limits of which 0 is none.
+func lesser(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// meterLocked has the user's bytes counted, and limits them.
+func (s *Shared) meterLocked(st *state, lim Limits, now time.Time) {
+	day, month := lim.UserBytesPerDay, lim.UserBytesPerMonth
+	rule := s.rules.Load()[LimitBytes]
+	if rule.Shadow {
+		day, month = 0, 0
+	}
+	g := st.grant
+	if g == nil {
+		g = s.grantLocked(st, now)
+	}
+	g.limit(day, month)
+	if st.local != nil {
+		st.local.bytes.window.Store(g.window)
+	}
+	if g.limited() && g.seq == 0 && g.room() <= 0 && !rule.Strict {
+		s.creditLocked(g, now)
+	}
+	if g.limited() {
+		s.hurryLocked(st)
+	}
+}
+
+func (s *Shared) grantLocked(st *state, now time.Time) *grant {
+	g := &grant{of: st, holder: s.nameLocked(), span: s.span(now), heard: now}
+	st.grant = g
+	g.window = s.windowOf(g)
+	return g
+}
+
+func (s *Shared) windowOf(g *grant) *window {
+	a := &advance{ring: func() {
+		select {
+		case s.rings <- g:
+		default: // the next round sees it
+		}
+		s.hurry()
+	}}
+	if !g.limited() {
+		a.granted.Store(math.MaxInt64)
+		a.alarm.Store(math.MaxInt64)
+	}
+	return &window{lease: a}
+}
+
+// creditLocked lets a grant have bytes unasked: the first of a limit that is not
+// strict, and what on_store_error says while the store is away. The store hears of
+// it with the next settlement.
+func (s *Shared) creditLocked(g *grant, now time.Time) {
+	chunk := g.chunk(now, s.o.Interval)
+	bytes := max(0, chunk-g.room())
+	switch {
+	case s.away == present || s.rules.Load()[LimitBytes].OnStoreError == Local:
+		bytes = max(0, min(bytes, g.left))
+		g.left -= bytes
+	case s.rules.Load()[LimitBytes].OnStoreError == Deny:
+		bytes = 0
+	}
+	g.give(bytes, chunk)
+}
+
+// turnLocked begins a new day. What is left of the old one is not carried over; it
+// has carried the calls until here.
+func (s *Shared) turnLocked(g *grant, now time.Time) {
+	if now.Before(g.span.day.End) {
+		return
+	}
+	if g.past = append(g.past, past{g.span.day, g.window}); len(g.past) > maxPast {
+		g.past = g.past[1:]
+		s.counts.lost.Add(1)
+	}
+	spent := g.window.spent.Load()
+	next := s.span(now)
+	if next.month.Name == g.span.month.Name {
+		g.before += spent
+	} else {
+		month := past{g.span.month, g.window}
+		month.window.Have = g.before
+		g.past, g.before = append(g.past, month), 0
+	}
+	s.chargeTenantLocked(g, spent)
+	g.span, g.spent, g.upwards = next, 0, 0
+	g.window = s.windowOf(g)
+	if g.limited() {
+		if g.left = g.day; g.month != 0 {
+			g.left = max(0, lesser(g.day, max(1, g.month-g.before)))
+		}
+		if !s.rules.Load()[LimitBytes].Strict || s.away != present {
+			s.creditLocked(g, now)
+		}
+	}
+	if g.of.local != nil {
+		g.of.local.bytes.window.Store(g.window)
+	}
+}
