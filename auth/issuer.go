@@ -121,6 +121,18 @@ func (i *Issuer) newID(now time.Time) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }
 
+// issuedSeconds is the time in a credential id; false: it is none of newID's.
+func issuedSeconds(id string) (uint32, bool) {
+	var b [credentialIDBytes]byte
+	if base64.RawURLEncoding.DecodedLen(len(id)) != len(b) {
+		return 0, false
+	}
+	if _, err := base64.RawURLEncoding.Decode(b[:], []byte(id)); err != nil {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b[:]), true
+}
+
 func chooseTTL(ttl time.Duration, role *Role) (time.Duration, error) {
 	if ttl == 0 {
 		ttl = role.TTL

@@ -30,7 +30,22 @@ type Role struct {
 	BytesPerDay int64 // a user and UTC day; 0: no limit
 
 	RelayOnly bool // clients are told iceTransportPolicy "relay"
+
+	Transports Transports // over which it may allocate; 0: all
 }
+
+// Transports are ways from a client to the server (RFC 8656 §3.1).
+type Transports uint8
+
+// The transports. TLS is TLS over TCP.
+const (
+	UDP Transports = 1 << iota
+	TCP
+	TLS
+)
+
+// Have reports whether one of them is among these; none of them stands for all.
+func (t Transports) Have(one Transports) bool { return t == 0 || t&one != 0 }
 
 // DefaultRole is the role for real calls without any configuration.
 //
@@ -73,5 +88,6 @@ func (r Role) check() error {
 	fault(r.SessionBits < 0, "SessionBits is negative; 0 means no limit")
 	fault(r.UserBits < 0, "UserBits is negative; 0 means no limit")
 	fault(r.BytesPerDay < 0, "BytesPerDay is negative; 0 means no limit")
+	fault(r.Transports > UDP|TCP|TLS, "Transports has more than UDP, TCP and TLS")
 	return errors.Join(errs...)
 }

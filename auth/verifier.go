@@ -32,12 +32,14 @@ const (
 	UnknownKey             // names an issuer key that we do not have (any more), or none and there is no shared secret
 	UnknownRole            // rightly signed, but the role is gone
 	WrongSignature         // no key that could have signed it did
+	Revoked                // rightly signed, but taken back
 	NumOutcomes    int     = iota
 )
 
 var outcomeNames = [NumOutcomes]string{
 	OK: "ok", BadUsername: "bad_username", Expired: "expired", FarFuture: "far_future", NoUser: "no_user",
 	UnknownKey: "unknown_key", UnknownRole: "unknown_role", WrongSignature: "wrong_signature",
+	Revoked: "revoked",
 }
 
 // String is the outcome's name in metrics and records.
@@ -57,10 +59,13 @@ type Identity struct {
 	CredentialID string    // empty if minted by an application, and of a static user
 	KeyID        string    // the issuer key, shared secret or static user that fits
 	Expires      time.Time // zero for a static user
+	Issued       time.Time // not before then; whole seconds, see Revocation; zero for a static user
 	// What signs the session's messages, also after Expires. A key that the
 	// verifier does not accept is zero.
 	Key       LongTermKey
 	SHA256Key SHA256Key
+
+	static bool // see IsStatic
 }
 
 // KeyOf is the key of an algorithm; nil if there is none.
@@ -89,6 +94,7 @@ type Verifier struct {
 	realm      string
 	algorithms []Algorithm
 	static     map[string]*Identity // by username
+	revoked    *Revocations
 }
 
 // NewVerifier makes a verifier for the realm, which is part of every key:
@@ -117,6 +123,17 @@ func NewVerifier(k *Keyring, realm string, algorithms ...Algorithm) (*Verifier, 
 	return v, nil
 }
 
+// Role is that of the keyring, by its name.
+func (v *Verifier) Role(name string) (*Role, bool) { return v.ring.Role(name) }
+
+// Without is a verifier that also refuses what has been revoked, from the moment
+// it is.
+func (v *Verifier) Without(r *Revocations) *Verifier {
+	w := *v
+	w.revoked = r
+	return &w
+}
+
 // Algorithms are those that the verifier accepts, in the order in which they
 // were given to it.
 func (v *Verifier) Algorithms() []Algorithm { return slices.Clone(v.algorithms) }
@@ -127,7 +144,7 @@ func (v *Verifier) Algorithms() []Algorithm { return slices.Clone(v.algorithms) 
 // during the call only.
 //
 // Every refusal does the same work as any other of its sort; see the package
-// comment. Expired, FarFuture, NoUser and UnknownRole are reported only where the
+// comment. Expired, FarFuture, NoUser, UnknownRole and Revoked are reported only where the
 // signature fits: anybody can write a date, and it should not look like a
 // client whose clock or credential is late. A refusal allocates nothing, nor does
 // success unless a regular expression finds the user.
@@ -136,11 +153,12 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		return Identity{}, WrongSignature
 	}
 	name, err := ParseUsername(username)
+	var user *Identity // a static one, who has signed
 	known := false
 	if len(v.static) > 0 && !name.Issued() {
-		var who *Identity
-		if who, known = v.askStatic(username, as, signed); who != nil {
-			return *who, OK
+		user, known = v.askStatic(username, as, signed)
+		if user != nil && !v.revoked.Revoked(user) {
+			return *user, OK
 		}
 	}
 	signers, outcome := v.candidates(name, err)
@@ -163,22 +181,29 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		if outcome = worth; outcome != OK {
 			continue
 		}
-		user, found := s.rule.user(name.User)
+		holder, found := s.rule.user(name.User)
 		if !found {
 			outcome = NoUser
 			continue
 		}
 		id := Identity{
-			Username: username, User: user, Tenant: s.tenant, Role: role,
+			Username: username, User: holder, Tenant: s.tenant, Role: role,
 			CredentialID: name.CredentialID, KeyID: s.id,
-			Expires: time.Unix(name.Expires, 0).UTC(),
+			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, s.longest(role)),
+		}
+		if v.revoked.Revoked(&id) {
+			outcome = Revoked
+			continue
 		}
 		id.setKey(as, key)
 		v.addKeys(&id, s, as)
 		return id, OK
 	}
-	if known {
-		outcome = WrongSignature // not a BadUsername: it is a static user's
+	switch {
+	case user != nil:
+		outcome = Revoked
+	case known:
+		outcome = WrongSignature // and no BadUsername: it is a static user's
 	}
 	return Identity{}, outcome
 }

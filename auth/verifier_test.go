@@ -53,7 +53,7 @@ func TestVerifyIssued(t *testing.T) {
 	if id.Role == nil || id.Role.Name != "small" {
 		t.Fatalf("role %+v", id.Role)
 	}
-	want := Identity{Username: c.Username, User: "alice", Role: id.Role, CredentialID: c.ID, KeyID: "k2", Expires: c.Expires, Key: m.key}
+	want := Identity{Username: c.Username, User: "alice", Role: id.Role, CredentialID: c.ID, KeyID: "k2", Expires: c.Expires, Issued: now.Truncate(time.Second).UTC(), Key: m.key}
 	if id != want {
 		t.Errorf("%+v, want %+v", id, want)
 	}

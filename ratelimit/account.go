@@ -37,6 +37,12 @@ func userTerms(l Limits) terms {
 
 func tenantTerms(l Limits) terms { return terms{allocations: l.TenantAllocations} }
 
+// limit sets what the sessions may carry.
+func (a *account) limit(t terms, now time.Time) {
+	a.rate.setRate(t.bits, ticks(a.base, now))
+	a.bytes.limit.Store(t.bytes)
+}
+
 // worthKeeping: somebody holds a place, or bytes spent today must be remembered.
 func (a *account) worthKeeping(today int64) bool {
 	return a.live > 0 || a.bytes.spent(today) > 0
@@ -75,8 +81,7 @@ func (l *Ledger) tryEnter(k accountKey, t terms, now time.Time) (*account, Refus
 			return nil, AccountsFull
 		}
 	}
-	a.rate.setRate(t.bits, ticks(a.base, now))
-	a.bytes.limit.Store(t.bytes)
+	a.limit(t, now)
 	refusal := None
 	switch {
 	case t.allocations != 0 && a.live >= t.allocations:

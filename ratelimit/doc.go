@@ -41,7 +41,8 @@
 // # Limits that change
 //
 // The limits of the newest Reserve hold for the account from then on, and so
-// for its older sessions; a rate of the session itself stays what it was.
+// for its older sessions; a rate of the session itself stays what it was, until
+// [Reservation.SetLimits].
 //
 // # More than one node
 //

@@ -32,6 +32,15 @@ func (r *Reservation) Confirm() {
 	}
 }
 
+// SetLimits changes the rates and the bytes a day of a session that lives, and of
+// its user. A place that is held is kept.
+func (r *Reservation) SetLimits(l Limits, now time.Time) {
+	r.meter.session.setRate(l.SessionBits, ticks(r.meter.base, now))
+	if r.user != nil {
+		r.user.limit(userTerms(l), now)
+	}
+}
+
 // Release gives the place back, confirmed or not. Again it does nothing. The
 // session must have ended: no Take of its meter may follow.
 func (r *Reservation) Release(now time.Time) {

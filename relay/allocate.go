@@ -39,7 +39,7 @@ func (s *Server) allowance(role *auth.Role) ratelimit.Limits {
 // grant is the lifetime a client gets that asks for want: no more than is left
 // of the session, in whole seconds (RFC 8656 §18.2) rounded up.
 func (x *session) grant(want time.Duration, now time.Time) time.Duration {
-	left := time.Duration(x.limit - x.at(now))
+	left := time.Duration(x.limit.Load().at - x.at(now))
 	if left >= want { // no limit: left is too large to round
 		return want
 	}
@@ -67,7 +67,7 @@ func (x *session) finishAllocate(r *gate.Request, parts []part) {
 	x.reservation.Confirm()
 	for i := range x.halves {
 		if h := &x.halves[i]; h.flow != nil {
-			h.expires.Store(min(x.at(now.Add(answer.Lifetime)), x.limit))
+			h.expires.Store(min(x.at(now.Add(answer.Lifetime)), x.limit.Load().at))
 			x.live(h).Add(1)
 		}
 	}
@@ -76,11 +76,14 @@ func (x *session) finishAllocate(r *gate.Request, parts []part) {
 	x.hold() // before anyone can end it
 	x.view.Store(&gate.Session{Identity: x.identity, Tx: r.Tx, Answer: b, Relayed: answer.Relayed, Additional: answer.Additional})
 	s.o.Plane.Send(r.Client, b)
+	x.obey() // SetAccess has not seen it
 	switch {
 	case x.gone.Load():
 		s.end(x, EndDisconnected)
 	case !s.admits(r.Client.Addr.Addr()): // SetClients has not seen it
 		s.end(x, EndDenied)
+	case s.o.Revocations.Revoked(x.identity) || !s.verifier.Load().Holds(x.identity): // nor Revoke, nor SetAccess
+		s.end(x, EndRevoked)
 	}
 }
 

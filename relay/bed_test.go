@@ -30,6 +30,10 @@ type bed struct {
 	bound  []relay.Bound
 	addr   netip.AddrPort // the first of them
 	issuer *auth.Issuer
+	secret auth.Secret // the issuer's
+
+	verifier *auth.Verifier // in force at the start
+
 	host   func() net.PacketConn // a socket of a client or a peer
 	stop   context.CancelFunc
 	served chan error
@@ -87,7 +91,8 @@ func newBed(t testing.TB, plane dataplane.Plane, ip netip.Addr, s setup, host fu
 	must(t, err)
 	ring, err := auth.NewKeyring(auth.Options{Keys: []auth.Key{{ID: "k", Secret: secret}}, Roles: []auth.Role{role}})
 	must(t, err)
-	verifier, err := auth.NewVerifier(ring, realm)
+	b.secret = secret
+	b.verifier, err = auth.NewVerifier(ring, realm)
 	must(t, err)
 	b.issuer, err = auth.NewIssuer(ring, rand.Reader)
 	must(t, err)
@@ -103,7 +108,7 @@ func newBed(t testing.TB, plane dataplane.Plane, ip netip.Addr, s setup, host fu
 	o := relay.Options{
 		Listen: []relay.Listener{{Addr: netip.AddrPortFrom(ip, 0), UDP: true}},
 		Relays: []relay.Pool{{Bind: ip, MinPort: 20000, MaxPort: 60000}},
-		Realm:  realm, NonceKey: key, Plane: plane, Verifier: verifier, Ledger: ledger, Replies: replies, Bindings: replies, Failures: failures,
+		Realm:  realm, NonceKey: key, Plane: plane, Verifier: b.verifier, Ledger: ledger, Replies: replies, Bindings: replies, Failures: failures,
 		Policy: func(listening []netip.AddrPort) (*netpolicy.Policy, error) { return b.policy(s.policy, listening) },
 		Ended:  func(r relay.Record) { b.ended <- r },
 	}

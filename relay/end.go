@@ -22,12 +22,14 @@ const (
 	EndFault                   // pion's answer to a request made no sense
 	EndCredential              // its credential expired, and Options.EndExpired
 	EndDenied                  // its client may not come any more
+	EndRevoked                 // its credential, user or key was revoked
+	NumEnds         int = iota
 )
 
-var endNames = [...]string{
+var endNames = [NumEnds]string{
 	EndClient: "client", EndExpired: "expired", EndMaxSession: "max_session", EndIdle: "idle",
 	EndDisconnected: "disconnected", EndShutdown: "shutdown", EndFault: "fault", EndCredential: "credential_expired",
-	EndDenied: "client_denied",
+	EndDenied: "client_denied", EndRevoked: "revoked",
 }
 
 // String is the reason's name in records.
@@ -111,8 +113,8 @@ func (h *half) due(at int64) bool {
 
 // lapsed tells the two ways of running out of time apart.
 func (x *session) lapsed(deadline int64) End {
-	if deadline == x.limit {
-		return x.limitEnd
+	if l := x.limit.Load(); deadline == l.at {
+		return l.end
 	}
 	return EndExpired
 }
@@ -120,7 +122,7 @@ func (x *session) lapsed(deadline int64) End {
 // idle reports whether nothing was relayed for as long as the role allows.
 // Only the reaper calls it.
 func (x *session) idle(now time.Time) bool {
-	limit := x.identity.Role.Idle
+	limit := x.role.Load().Idle
 	if limit == 0 {
 		return false
 	}
@@ -186,6 +188,7 @@ func (x *session) finish(why End) {
 		x.release()
 		x.left(&x.halves[0])
 		x.left(&x.halves[1])
+		s.counts.ended[why].Add(1)
 		s.tell(x.record(why, now))
 	})
 }

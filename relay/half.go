@@ -117,7 +117,21 @@ func (x *session) install(h *half) int {
 // session's limit. false: the half has ended meanwhile.
 func (x *session) extend(h *half, now time.Time, lifetime time.Duration) bool {
 	old := h.expires.Load()
-	return !ended(old) && h.expires.CompareAndSwap(old, min(x.at(now.Add(lifetime)), x.limit))
+	if ended(old) || !h.expires.CompareAndSwap(old, min(x.at(now.Add(lifetime)), x.limit.Load().at)) {
+		return false
+	}
+	x.cap(h) // the limit may have become another meanwhile
+	return true
+}
+
+// cap moves the deadline of a half to the session's limit, if that is before it.
+func (x *session) cap(h *half) {
+	for limit := x.limit.Load().at; ; {
+		old := h.expires.Load()
+		if old <= limit || h.expires.CompareAndSwap(old, limit) {
+			return
+		}
+	}
 }
 
 // live is the gauge that a half is counted in while it lives.

@@ -52,7 +52,57 @@ func (s *Server) SetLimits(l Limits) error {
 }
 
 // SetAccess replaces the verifier and the key that signs nonces; nil leaves the
-// one there is. Sessions go on under the keys they began with.
+// one there is. Sessions go on under the keys they began with, and obey the roles
+// of the verifier when it returns; those of static users that it has no more have
+// ended.
 func (s *Server) SetAccess(v *auth.Verifier, nonceKey []byte) error {
-	return s.gate.SetAccess(v, nonceKey)
+	if v != nil {
+		v = v.Without(s.o.Revocations)
+	}
+	if err := s.gate.SetAccess(v, nonceKey); err != nil || v == nil {
+		return err
+	}
+	s.verifier.Store(v)
+	for _, x := range s.sessions.filter(nil, func(x *session) bool { return !x.view.Load().Pending }) {
+		if !v.Holds(x.identity) {
+			s.end(x, EndRevoked)
+			continue
+		}
+		x.obey()
+	}
+	return nil
+}
+
+// obey puts the present form of the session's role in force: its rates, its bytes
+// a day, its idle limit, and its longest life, reckoned from the session's start.
+// Allocations and transports are for those that begin. Under a role that is gone
+// the session goes on as before.
+func (x *session) obey() {
+	s := x.server
+	s.roleMu.Lock()
+	defer s.roleMu.Unlock()
+	role, found := s.verifier.Load().Role(x.identity.Role.Name)
+	if !found || role == x.role.Load() {
+		return
+	}
+	x.setRole(role)
+	x.cap(&x.halves[0])
+	x.cap(&x.halves[1])
+	x.reservation.SetLimits(s.allowance(role), s.now())
+}
+
+// Revoke puts a revocation in force and ends the sessions of those whom it names.
+// They relay nothing when it returns, and no others come: one whose Allocate is
+// being served ends as it begins. It completes the revocation, and tells how many
+// sessions have ended.
+func (s *Server) Revoke(r auth.Revocation) (auth.Revocation, int, error) {
+	r, err := s.o.Revocations.Add(r, s.now())
+	if err != nil {
+		return r, 0, err
+	}
+	named := s.sessions.filter(nil, func(x *session) bool { return !x.view.Load().Pending && r.Names(x.identity) })
+	for _, x := range named {
+		s.end(x, EndRevoked)
+	}
+	return r, len(named), nil
 }

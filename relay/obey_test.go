@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"crypto/rand"
 	"net/netip"
 	"testing"
 	"time"
 
+	"turnpike/auth"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
 	"turnpike/relay/gate"
@@ -48,6 +50,71 @@ func TestClientIsDeniedBesideItsAllocate(t *testing.T) {
 	}
 	if n := in.Sessions(); n != 0 {
 		t.Errorf("%d sessions", n)
+	}
+}
+
+// Who is revoked while the Allocate is served has no session afterwards.
+func TestUserIsRevokedBesideItsAllocate(t *testing.T) {
+	in := newInside(t)
+	free := in.stick()
+	in.forward(in.request(gate.Allocate), time.Now())
+	if _, n, err := in.Revoke(auth.Revocation{Kind: auth.RevokeUser, User: in.who.User}); n != 0 || err != nil {
+		t.Errorf("%d sessions, %v", n, err)
+	}
+	free()
+	if why := <-in.ends; why != EndRevoked {
+		t.Errorf("ended as %s", why)
+	}
+	if n := in.Sessions(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+// A role that changes while an Allocate is served, or a Refresh, holds for the
+// session all the same.
+func TestRoleChangesBesideItsSession(t *testing.T) {
+	in := newInside(t)
+	role := auth.DefaultRole()
+	role.MaxSession = time.Hour
+	free := in.stick()
+	in.forward(in.request(gate.Allocate), time.Now())
+	in.reload(role)
+	free()
+	if !in.answered() {
+		t.Fatal("no allocation")
+	}
+	x := in.sessions.get(in.client)
+	in.stick()() // the engine is done with the Allocate
+	if l := x.limit.Load(); l.at != int64(time.Hour) || x.role.Load().MaxSession != time.Hour {
+		t.Errorf("limit %v under %+v", time.Duration(l.at), x.role.Load())
+	}
+	role.MaxSession = time.Minute
+	in.reload(role)
+	if at := x.halves[0].expires.Load(); at != int64(time.Minute) {
+		t.Errorf("ends after %v", time.Duration(at))
+	}
+	old := &limit{at: int64(2 * time.Hour)}
+	now := x.limit.Swap(old) // what a Refresh has read before the reload
+	x.halves[0].expires.Store(int64(2 * time.Hour))
+	x.limit.Store(now)
+	if !x.extend(&x.halves[0], x.start, DefaultLifetime) || x.halves[0].expires.Load() != now.at {
+		t.Errorf("extended to %v", time.Duration(x.halves[0].expires.Load()))
+	}
+}
+
+func (in *inside) reload(role auth.Role) {
+	in.t.Helper()
+	secret, _ := auth.NewRandomSecret(rand.Reader)
+	ring, err := auth.NewKeyring(auth.Options{Keys: []auth.Key{{ID: "k", Secret: secret}}, Roles: []auth.Role{role}})
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	verifier, err := auth.NewVerifier(ring, "test")
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	if err := in.SetAccess(verifier, nil); err != nil {
+		in.t.Fatal(err)
 	}
 }
 

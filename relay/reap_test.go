@@ -3,7 +3,6 @@
 package relay
 
 import (
-	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -22,10 +21,11 @@ func TestReapAllocatesNothing(t *testing.T) {
 	s.sessions.init()
 	for i := range 1000 {
 		x := &session{
-			server: s, identity: &auth.Identity{Role: &role}, start: now, movedAt: now, limit: math.MaxInt64,
+			server: s, identity: &auth.Identity{Role: &role}, start: now, movedAt: now,
 			client: dataplane.Client{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 5000)},
 		}
 		x.view.Store(new(gate.Session))
+		x.setRole(&role)
 		for j := range x.halves {
 			x.halves[j].flow = new(dataplane.Flow)
 			x.halves[j].expires.Store(int64(time.Minute))

@@ -72,6 +72,10 @@ type Options struct {
 	// addresses in use are known and before anything is answered.
 	Policy func(listening []netip.AddrPort) (*netpolicy.Policy, error)
 
+	// Revocations are refused, and sessions that Revoke names end; an empty set if
+	// nil.
+	Revocations *auth.Revocations
+
 	// Clients says who may send to the server at first, see SetClients.
 	Clients func(netip.Addr) bool
 
@@ -113,6 +117,8 @@ type Server struct {
 	next     atomic.Uint64 // numbers sessions, to choose their engine
 	policy   atomic.Pointer[policy]
 	policyMu sync.Mutex // one setPolicy at a time
+	verifier atomic.Pointer[auth.Verifier]
+	roleMu   sync.Mutex // one session obeys at a time
 	clients  atomic.Pointer[func(netip.Addr) bool]
 	limits   atomic.Pointer[Limits]
 	counts   counts
@@ -155,6 +161,7 @@ func New(o Options) (*Server, error) {
 	if s.ports, err = newPorts(o.Relays); err != nil {
 		return nil, err
 	}
+	s.verifier.Store(o.Verifier.Without(o.Revocations))
 	maxChannel := uint16(dataplane.MaxChannel)
 	if o.OldChannels {
 		maxChannel = dataplane.MaxOldChannel
@@ -163,7 +170,7 @@ func New(o Options) (*Server, error) {
 		MaxChannel: maxChannel, Families: s.ports.families(), DefaultFamily: o.DefaultFamily,
 		DontFragment: o.Plane.Caps().DontFragment,
 		Realm:        o.Realm, NonceKey: o.NonceKey, NonceLifetime: nonceLifetime,
-		Verifier: o.Verifier, Replies: o.Replies, Bindings: o.Bindings, Failures: o.Failures,
+		Verifier: s.verifier.Load(), Replies: o.Replies, Bindings: o.Bindings, Failures: o.Failures,
 		Sessions: s.sessions.view, Peer: s.peer, Permission: s.permission,
 		DefaultLifetime: DefaultLifetime, MaxLifetime: o.MaxLifetime,
 	})
@@ -204,6 +211,9 @@ func (o *Options) complete() error {
 	}
 	if o.Ended == nil {
 		o.Ended = func(Record) {}
+	}
+	if o.Revocations == nil {
+		o.Revocations = auth.NewRevocations()
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -27,8 +27,6 @@ type session struct {
 	transport gate.Transport
 	identity  *auth.Identity
 	start     time.Time
-	limit     int64        // when its time is over whatever is refreshed, see at; math.MaxInt64 for never
-	limitEnd  End          // what it is then
 	inFlight  atomic.Int32 // requests queued for the engine
 
 	// Set while the Allocate is served, never changed after.
@@ -40,6 +38,9 @@ type session struct {
 
 	fresh   ratelimit.Pace // peers it had nothing to do with before
 	notices ratelimit.Pace // ICMP errors that its client is told of
+
+	role  atomic.Pointer[auth.Role] // in force; the identity has the one it began with
+	limit atomic.Pointer[limit]
 
 	view   atomic.Pointer[gate.Session] // what the gate sees, of halves that have ended too
 	peers  atomic.Pointer[peers]
@@ -63,15 +64,10 @@ func ended(expires int64) bool { return expires == math.MinInt64 }
 func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	x := &session{
 		server: s, id: newID(), client: r.Client, transport: r.Transport, identity: r.Identity,
-		start: now, movedAt: now, limit: math.MaxInt64,
+		start: now, movedAt: now,
 		engine: s.engines[s.next.Add(1)%uint64(len(s.engines))],
 	}
-	if d := r.Identity.Role.MaxSession; d > 0 {
-		x.limitTo(d.Truncate(time.Second), EndMaxSession)
-	}
-	if s.o.EndExpired && !r.Identity.IsStatic() {
-		x.limitTo(r.Identity.Expires.Sub(now), EndCredential)
-	}
+	x.setRole(r.Identity.Role)
 	x.fresh.Set(s.limits.Load().NewPeers)
 	x.notices.Set(ratelimit.Rate{PerSecond: noticesPerSecond, Burst: noticesAtOnce})
 	x.begin(&x.halves[0], r.Family, r.Port)
@@ -85,11 +81,31 @@ func (s *Server) newSession(r *gate.Request, now time.Time) *session {
 	return x
 }
 
-// limitTo ends the session after a time, a second at least, if it does not end
+// limit is when a session's time is over whatever is refreshed, and what it is
+// then.
+type limit struct {
+	at  int64 // see session.at; math.MaxInt64 for never
+	end End
+}
+
+// setRole puts a role in force, and with it how long the session may live.
+func (x *session) setRole(role *auth.Role) {
+	l := limit{at: math.MaxInt64}
+	if role.MaxSession > 0 {
+		l.lower(role.MaxSession.Truncate(time.Second), EndMaxSession)
+	}
+	if x.server.o.EndExpired && !x.identity.IsStatic() {
+		l.lower(x.identity.Expires.Sub(x.start), EndCredential)
+	}
+	x.role.Store(role)
+	x.limit.Store(&l)
+}
+
+// lower has the session end after a time, a second at least, if it does not end
 // before.
-func (x *session) limitTo(d time.Duration, why End) {
-	if at := int64(max(d, time.Second)); at < x.limit {
-		x.limit, x.limitEnd = at, why
+func (l *limit) lower(d time.Duration, why End) {
+	if at := int64(max(d, time.Second)); at < l.at {
+		l.at, l.end = at, why
 	}
 }
 

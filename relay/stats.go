@@ -22,6 +22,7 @@ type counts struct {
 	raced      atomic.Uint64
 	notServing atomic.Uint64
 	denied     atomic.Uint64
+	ended      [NumEnds]atomic.Uint64
 
 	recordsLost atomic.Uint64
 }
@@ -52,8 +53,11 @@ type Stats struct {
 	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
 	// port is free), "draining" (403), "redirected" (300), "token" (508:
 	// RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this
-	// host gave no socket, often for want of file descriptors), "other".
+	// host gave no socket, often for want of file descriptors), "transport" (403: none
+	// of the client's role), "other".
 	AllocationsTotal map[string]uint64
+	// Ended sessions by End.
+	Ended map[string]uint64
 	// QuotaRefused by the limit that refused an allocation.
 	QuotaRefused map[string]uint64
 	// Dropped requests that were judged well but not served: "queue_full",
@@ -84,7 +88,7 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	c := &s.counts
 	st := Stats{
-		Allocations: map[[2]string]int{}, QuotaRefused: map[string]uint64{}, EngineFaults: map[string]uint64{},
+		Allocations: map[[2]string]int{}, Ended: map[string]uint64{}, QuotaRefused: map[string]uint64{}, EngineFaults: map[string]uint64{},
 		AllocationsTotal: map[string]uint64{
 			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
 			"capacity": c.allocation.capacity.Load(), "draining": c.allocation.draining.Load(), "token": s.ports.reserved.refused.Load(),
@@ -106,6 +110,12 @@ func (s *Server) Stats() Stats {
 		for i := range c.live[t] {
 			st.Allocations[[2]string{gate.Transport(t).String(), (gate.IPv4 + gate.Family(i)).String()}] = int(c.live[t][i].Load())
 		}
+	}
+	for t := range gate.NumTransports {
+		st.AllocationsTotal["transport"] += st.Gate.TransportForbidden(gate.Transport(t))
+	}
+	for e := range c.ended {
+		st.Ended[End(e).String()] = c.ended[e].Load()
 	}
 	for r := range c.quota {
 		if r != int(ratelimit.None) {

@@ -25,6 +25,11 @@ import (
 // streamBed is a socketBed with one listener for UDP, TCP and TLS.
 func streamBed(t *testing.T, s setup) (*bed, *certs.Certificate) {
 	t.Helper()
+	return streamBedOn(t, socketPlanes[0], s)
+}
+
+func streamBedOn(t *testing.T, plane socketPlane, s setup) (*bed, *certs.Certificate) {
+	t.Helper()
 	certificate, err := certs.SelfSigned([]string{loopback.String()}, time.Now())
 	must(t, err)
 	more := s.options
@@ -35,7 +40,7 @@ func streamBed(t *testing.T, s setup) (*bed, *certs.Certificate) {
 			more(o)
 		}
 	}
-	return socketBed(t, s), certificate
+	return planeBed(t, plane, s), certificate
 }
 
 // at is where a transport is served.

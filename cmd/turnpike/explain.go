@@ -47,6 +47,7 @@ var outcomeWords = [auth.NumOutcomes]string{
 	auth.NoUser:         "the id_rule of the secret finds no user in it",
 	auth.UnknownKey:     "there is no such key; was it retired before its credentials had expired?",
 	auth.UnknownRole:    "its role is gone",
+	auth.Revoked:        "it was revoked",
 	auth.WrongSignature: "the password is not the one of any key that could have signed it",
 }
 

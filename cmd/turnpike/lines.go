@@ -43,11 +43,12 @@ func policyMode(m config.Mode) netpolicy.Mode {
 func (l *loader) policy() policySettings {
 	c, now := &l.c.Policy, time.Now()
 	peers := holding(c.PeerLines(), now)
-	p := policySettings{Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny)}
+	p := policySettings{Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny), Roles: rolePeers(c, now)}
 	host, _ := hostnet.Read() // an error comes again where the policy is made
 	_, err := netpolicy.New(netpolicy.Options{Mode: p.Mode, Allow: p.Allow, Deny: p.Deny,
 		HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes})
 	l.lineFaults("policy", peers, err)
+	l.roleFaults(host, now)
 	p.Clients = l.clients("policy.clients", c.Clients.Mode, holding(c.ClientLines(), now))
 	p.IssuerClients = l.clients("policy.issuer_clients", c.IssuerClients.Mode, holding(c.IssuerClientLines(), now))
 	return p

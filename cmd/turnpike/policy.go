@@ -59,12 +59,12 @@ func policyTestCommand() *cobra.Command {
 		if err := h.checkRole(role); err != nil {
 			return badQuestion{fmt.Errorf("policy test: %w", err)}
 		}
-		allowed, words, err := h.explain(peer, client, issuerClient)
+		allowed, words, err := h.explain(peer, role, client, issuerClient)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintln(c.OutOrStdout(), words)
-		if role != "" {
+		if role != "" && h.policy.Of(role) == h.policy {
 			fmt.Fprintf(c.OutOrStdout(), "role %s has no peers of its own: the policy is the one of all roles\n", role)
 		}
 		if !allowed {
@@ -77,8 +77,8 @@ func policyTestCommand() *cobra.Command {
 
 // explain says what becomes of a peer or a client, by which rule and where that
 // stands. Port 0 stands for none.
-func (h *host) explain(peer netip.AddrPort, client, issuerClient bool) (allowed bool, words string, err error) {
-	lists := h.s.Policy.Clients
+func (h *host) explain(peer netip.AddrPort, role string, client, issuerClient bool) (allowed bool, words string, err error) {
+	lists, policy := h.s.Policy.Clients, h.policy.Of(role)
 	if issuerClient {
 		lists = h.s.Policy.IssuerClients
 	}
@@ -90,9 +90,9 @@ func (h *host) explain(peer netip.AddrPort, client, issuerClient bool) (allowed 
 		}
 		return clients.Admits(peer.Addr()), clients.Explain(peer.Addr()), nil
 	case peer.Port() == 0:
-		return h.policy.Permission(peer.Addr()).Allowed, h.policy.ExplainPermission(peer.Addr()), nil
+		return policy.Permission(peer.Addr()).Allowed, policy.ExplainPermission(peer.Addr()), nil
 	}
-	return h.policy.Peer(peer, nil).Allowed, h.policy.Explain(peer, nil), nil
+	return policy.Peer(peer, nil).Allowed, policy.Explain(peer, nil), nil
 }
 
 // parsePeer reads an address, with or without a port; without one the port is 0.

@@ -23,6 +23,7 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	s.Policy.keepRoles(p.settings.Load().Policy, s.Keyring.Roles)
 	policy, err := newPolicy(s.Policy, p.pools, slices.Concat(p.listening, p.services))
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@
 // # One reading
 //
 // The bytes are read once and parsed once, into YAML nodes. Against the shape
-// of the structs (types.go, shape.go) the nodes are checked for unknown and
+// of the structs (types*.go, shape.go) the nodes are checked for unknown and
 // repeated keys, types and ranges, and turned into values. Viper lays these
 // over the defaults and the environment over these; that, and decoding into the
 // structs without leniency, is all it is asked for. It never sees the text, so
@@ -38,7 +38,7 @@
 //
 // # One source
 //
-// A field of types.go with its tags and its comment is all there is to a key:
+// A field of types*.go with its tags and its comment is all there is to a key:
 // its default and bounds, its place in the environment, [Config.Effective],
 // [Schema] and config.example.yaml come from there or are tested against it.
 //

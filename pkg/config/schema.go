@@ -3,10 +3,12 @@ package config
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -19,7 +21,7 @@ import (
 var sources embed.FS
 
 // Schema is the JSON Schema (2020-12) of the file, for editors. The
-// descriptions are the comments in the files types*.go. It knows forms and ranges; what
+// descriptions are the comments in types*.go. It knows forms and ranges; what
 // has to fit together is found by Load alone.
 func Schema() ([]byte, error) { return schemaOf(top, "The configuration of turnpike") }
 
@@ -48,22 +50,16 @@ func schemaOf(s *shape, title string) ([]byte, error) {
 // fieldComments are the comments of all fields, by type and field.
 func fieldComments() (map[string]string, error) {
 	comments := map[string]string{}
-	files, err := sources.ReadDir(".")
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		source, err := sources.ReadFile(f.Name())
-		if err != nil {
-			return nil, err
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), source, parser.ParseComments)
-		if err != nil {
-			return nil, err
+	names, err := fs.Glob(sources, "*")
+	for _, name := range names {
+		text, readErr := sources.ReadFile(name)
+		file, parseErr := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments)
+		if err = errors.Join(readErr, parseErr); err != nil {
+			break
 		}
 		addComments(comments, file)
 	}
-	return comments, nil
+	return comments, err
 }
 
 func addComments(comments map[string]string, file *ast.File) {

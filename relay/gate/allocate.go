@@ -10,6 +10,9 @@ import (
 
 const protocolUDP = 17 // the only transport that is relayed (RFC 8656 §18.8)
 
+// roleTransports are the transports as roles name them.
+var roleTransports = [NumTransports]auth.Transports{UDP: auth.UDP, TCP: auth.TCP, TLS: auth.TLS}
+
 // allocate judges an Allocate in the order of RFC 8656 §7.2.
 func (c *call) allocate(s Session, live bool, who *auth.Identity) Verdict {
 	if live && s.Tx == c.m.tx && s.Identity.Username == who.Username {
@@ -19,6 +22,10 @@ func (c *call) allocate(s Session, live bool, who *auth.Identity) Verdict {
 	}
 	if live {
 		return c.refuse(codeAllocationMismatch, who)
+	}
+	if !who.Role.Transports.Have(roleTransports[c.p.Transport]) {
+		c.g.counts.transports[c.p.Transport].Add(1)
+		return c.refuse(codeForbidden, who) // RFC 8656 §19: administrative restriction
 	}
 	if code := c.m.allocation(); code != 0 {
 		return c.refuse(code, who)

@@ -45,6 +45,8 @@ type Counters struct {
 	replies [NumMethods][len(codes)]atomic.Uint64
 	denied  [netpolicy.NumRules]atomic.Uint64
 	auth    [auth.NumOutcomes]atomic.Uint64
+
+	transports [NumTransports]atomic.Uint64
 }
 
 // Dropped is the number of packets dropped for a reason.
@@ -58,6 +60,10 @@ func (c *Counters) Replied(m Method, code int) uint64 {
 
 // Denied is the number of requests answered with 403 because of a rule.
 func (c *Counters) Denied(r netpolicy.Rule) uint64 { return c.denied[r].Load() }
+
+// TransportForbidden is the number of Allocates answered with 403 because of the
+// transport they came over, which the client's role does not have.
+func (c *Counters) TransportForbidden(t Transport) uint64 { return c.transports[t].Load() }
 
 // Authenticated is the number of signatures judged with an outcome. On a live
 // session of the same username that is OK or WrongSignature.

@@ -91,9 +91,7 @@ func TestPortUnreachable(t *testing.T) {
 		if got := hear(t, <-inbox); got != want {
 			t.Errorf("over a stream it hears %+v, want %+v", got, want)
 		}
-		if n := l.notices(dataplane.NoticeSent); n != 2 {
-			t.Errorf("%d counted", n)
-		}
+		until(t, "both to be counted", func() bool { return l.notices(dataplane.NoticeSent) == 2 })
 		l.plane.Close()
 	}
 }
