@@ -9,7 +9,11 @@ import (
 func TestExplainIsVerify(t *testing.T) {
 	o := withStatic(t)
 	o.Shared[0].IDRule, o.Shared[1].MaxTTL = mustFind(t, `^@([^:]+)`), time.Minute
-	k, v := mustKeyring(t, o), mustVerifier(t, o)
+	r := NewRevocations()
+	v := mustVerifier(t, o).Without(r)
+	mustAdd(t, r, Revocation{Kind: RevokeCredential, ID: "revoked"})
+	mustAdd(t, r, Revocation{Kind: RevokeUser, Tenant: "matrix", User: "mallory"})
+	mustAdd(t, r, Revocation{Kind: RevokeKey, ID: "old"})
 	passwords := map[string]func(string) string{
 		"k1":      func(name string) string { return password(keyA, name) },
 		"synapse": func(name string) string { return password(sharedA, name) },
@@ -21,9 +25,9 @@ func TestExplainIsVerify(t *testing.T) {
 	for _, name := range []string{
 		at(time.Hour) + ":@alice:example.org", at(time.Hour) + ":alice", at(30 * time.Second), "alice:" + at(10*time.Second), at(-time.Second) + ":@a", at(99*time.Hour) + ":@a",
 		at(time.Hour) + ":~k1.default.c:alice", at(time.Hour) + ":~k1.gold.c:alice", at(9*time.Hour) + ":~k1.small.c:alice", at(-time.Hour) + ":~k1.small.c:alice",
-		"alice", "old",
+		at(time.Hour) + ":~k1.default.revoked:alice", at(time.Minute) + ":@mallory:x", "alice", "old",
 	} {
-		e := k.Explain(name, now)
+		e := v.Explain(name, now)
 		if len(e.Bearers) == 0 {
 			t.Errorf("%s: nobody", name)
 		}
@@ -38,7 +42,7 @@ func TestExplainIsVerify(t *testing.T) {
 			}
 		}
 	}
-	for _, o := range []Outcome{OK, Expired, FarFuture, NoUser, UnknownRole} {
+	for _, o := range []Outcome{OK, Expired, FarFuture, NoUser, UnknownRole, Revoked} {
 		if !asked[o] {
 			t.Errorf("no username was %v", o)
 		}
@@ -46,9 +50,9 @@ func TestExplainIsVerify(t *testing.T) {
 }
 
 func TestExplainNobody(t *testing.T) {
-	k := mustKeyring(t, withStatic(t))
+	v := mustVerifier(t, withStatic(t))
 	for _, name := range []string{"mallory", "", "~k1.default.c:alice", at(time.Hour) + ":~k9.default.c:alice", at(time.Hour) + ":~alice", "1795420800000:alice"} {
-		e := k.Explain(name, now)
+		e := v.Explain(name, now)
 		if len(e.Bearers) != 0 || (e.Err == nil) != e.Name.Issued() {
 			t.Errorf("%q: %+v", name, e)
 		}
