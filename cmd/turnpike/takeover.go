@@ -23,6 +23,7 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	s.Policy.keepRoles(p.settings.Load().Policy, s.Keyring.Roles)
 	lists, err := p.newLists(s.Policy)
 	if err != nil {
 		return err
