@@ -14,9 +14,10 @@ import (
 // What is wrong with a [Request], for errors.Is: each is the caller's fault,
 // and the error's text says what to change. It never repeats the user's name.
 var (
-	ErrUser = errors.New("auth: user")
-	ErrRole = errors.New("auth: role")
-	ErrTTL  = errors.New("auth: ttl")
+	ErrUser   = errors.New("auth: user")
+	ErrTenant = errors.New("auth: tenant")
+	ErrRole   = errors.New("auth: role")
+	ErrTTL    = errors.New("auth: ttl")
 )
 
 // credentialIDBytes make a credential id of 16 characters: see newID.
@@ -28,8 +29,11 @@ type Request struct {
 	// control characters. Empty: the credential stands for itself, and its id
 	// becomes the user.
 	User string
-	Role string        // empty means DefaultRoleName
-	TTL  time.Duration // 1 s to the role's MaxTTL, cut to seconds; 0 means the role's TTL
+	// Tenant is whose user that is: [A-Za-z0-9_-]{0,32}. It is signed, so that
+	// the limits of the tenant hold and nobody can move to another.
+	Tenant string
+	Role   string        // empty means DefaultRoleName
+	TTL    time.Duration // 1 s to the role's MaxTTL, cut to seconds; 0 means the role's TTL
 }
 
 // Credential is a username and its password. It prints and encodes without the
@@ -74,6 +78,9 @@ func NewIssuer(k *Keyring, random io.Reader) (*Issuer, error) {
 	return &Issuer{ring: k, rand: random}, nil
 }
 
+// Keyring is what the issuer signs with.
+func (i *Issuer) Keyring() *Keyring { return i.ring }
+
 // Issue makes a credential that may start sessions until now plus its TTL. A
 // fault of the request is [ErrUser], [ErrRole] or [ErrTTL]; any other error is
 // ours.
@@ -89,6 +96,9 @@ func (i *Issuer) Issue(r Request, now time.Time) (Credential, error) {
 	if err := checkUser(r.User); err != nil {
 		return Credential{}, err
 	}
+	if r.Tenant != "" && !validName(r.Tenant) {
+		return Credential{}, fmt.Errorf("%w: must be at most %d of A-Z a-z 0-9 _ -", ErrTenant, MaxName)
+	}
 	id, err := i.newID(now)
 	if err != nil {
 		return Credential{}, err
@@ -102,7 +112,7 @@ func (i *Issuer) Issue(r Request, now time.Time) (Credential, error) {
 		return Credential{}, fmt.Errorf("auth: issuer: the clock is at %v", now)
 	}
 	key := i.ring.issue
-	username := formatIssued(Username{Expires: expires, User: user, KeyID: key.id, Role: role.Name, CredentialID: id})
+	username := formatIssued(Username{Expires: expires, User: user, KeyID: key.id, Role: role.Name, CredentialID: id, Tenant: r.Tenant})
 	return Credential{
 		Username: username, Password: key.password(username),
 		ID: id, User: user, Role: role, TTL: ttl, Expires: time.Unix(expires, 0).UTC(),

@@ -24,8 +24,11 @@ type Revocation struct {
 	Kind RevocationKind `json:"kind"`
 	// ID is that of the credential, or of the issuer key or shared secret. An API
 	// key has none here: no username says who asked for it.
-	ID     string `json:"id,omitzero"`
-	Tenant string `json:"tenant,omitzero"` // of the user; empty is that of the issuer keys
+	ID string `json:"id,omitzero"`
+	// Tenant is whose user; empty is a tenant too. A credential is named in any
+	// tenant if it is empty, and else in that one alone: who acts for a tenant takes
+	// back nothing of another.
+	Tenant string `json:"tenant,omitzero"`
 	User   string `json:"user,omitzero"`
 	// Before says which of a user's credentials are meant, see [Identity.Issued].
 	Before time.Time `json:"before,omitzero"`
@@ -40,7 +43,7 @@ type Revocation struct {
 func (r *Revocation) Names(id *Identity) bool {
 	switch r.Kind {
 	case RevokeCredential:
-		return r.ID == id.CredentialID
+		return r.ID == id.CredentialID && (r.Tenant == "" || r.Tenant == id.Tenant)
 	case RevokeUser:
 		return r.User == id.User && r.Tenant == id.Tenant && id.Issued.Before(r.Before)
 	case RevokeKey:
@@ -74,16 +77,18 @@ func (r *Revocation) check(now time.Time) error {
 		return bad("the kind is none of credential, user, key")
 	case named && !validName(r.ID):
 		return bad("the id of a %s is 1 to %d of A-Z a-z 0-9 _ -", r.Kind, MaxName)
-	case named && (r.User != "" || r.Tenant != "" || !r.Before.IsZero()):
-		return bad("a %s is named by its id alone, without user, tenant and time", r.Kind)
+	case r.Tenant != "" && !validName(r.Tenant):
+		return bad("the tenant must be at most %d of A-Z a-z 0-9 _ -", MaxName)
+	case named && (r.User != "" || !r.Before.IsZero()):
+		return bad("a %s is named by its id, without user and time", r.Kind)
+	case r.Kind == RevokeKey && r.Tenant != "":
+		return bad("a key is named by its id alone, without a tenant")
 	case named:
 		return nil
 	case r.ID != "":
 		return bad("a user has no id; give the name")
 	case r.User == "" || checkUser(r.User) != nil:
 		return bad("the user must be 1 to %d bytes of UTF-8 without control characters", MaxUser)
-	case r.Tenant != "" && !validName(r.Tenant):
-		return bad("the tenant must be at most %d of A-Z a-z 0-9 _ -", MaxName)
 	case r.Before.After(now.Add(ClockSkew)):
 		return bad("before is in the future: it is no ban, but says which credentials are too old")
 	}

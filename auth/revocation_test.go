@@ -65,6 +65,27 @@ func TestRevokedIsRefusedFromTheMomentItIs(t *testing.T) {
 	}
 }
 
+// Who acts for a tenant takes back a credential of that tenant, and neither one of
+// another nor what another has taken back.
+func TestRevokedWithinATenant(t *testing.T) {
+	o := valid(t)
+	i, r := mustIssuer(t, o), NewRevocations()
+	v := mustVerifier(t, o).Without(r)
+	c, err := i.Issue(Request{User: "alice", Tenant: "acme"}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		tenant string
+		want   Outcome
+	}{{"other", OK}, {"acme", Revoked}, {"other", Revoked}, {"", Revoked}} {
+		mustAdd(t, r, Revocation{Kind: RevokeCredential, ID: c.ID, Tenant: step.tenant})
+		if _, got := verified(t, v, c.Username, c.Password); got != step.want {
+			t.Errorf("revoked for %q: %v, want %v", step.tenant, got, step.want)
+		}
+	}
+}
+
 func TestRevocationNamesNobodyElse(t *testing.T) {
 	o := valid(t)
 	alice, err := mustIssuer(t, o).Issue(Request{User: "alice"}, now)
@@ -140,7 +161,7 @@ func TestBadRevocations(t *testing.T) {
 	for _, x := range []Revocation{
 		{}, {Kind: "all"},
 		{Kind: RevokeCredential}, {Kind: RevokeCredential, ID: "a b"}, {Kind: RevokeKey, ID: "k", User: "u"},
-		{Kind: RevokeCredential, ID: "c", Before: now},
+		{Kind: RevokeCredential, ID: "c", Before: now}, {Kind: RevokeCredential, ID: "c", Tenant: "a b"}, {Kind: RevokeKey, ID: "k", Tenant: "t"},
 		{Kind: RevokeUser}, {Kind: RevokeUser, User: "a\n"}, {Kind: RevokeUser, User: "u", ID: "c"},
 		{Kind: RevokeUser, User: "u", Tenant: "a b"}, {Kind: RevokeUser, User: strings.Repeat("u", MaxUser+1)},
 		{Kind: RevokeUser, User: "u", Before: now.Add(ClockSkew + time.Second)},
@@ -217,6 +238,36 @@ func TestRevocationsThatAreNone(t *testing.T) {
 		err := NewRevocations().Load(strings.NewReader(good+"\n"+line+"\n"+good), now)
 		if err == nil || !strings.HasPrefix(err.Error(), "line 3: ") {
 			t.Errorf("%.60q: %v", line, err)
+		}
+	}
+}
+
+// A static user is revoked as any other, by name and by id.
+func TestStaticUserIsRevoked(t *testing.T) {
+	password := mustShared(t, "8sJ2kQ0vXn4LrTz6YpWb1mHd7cGf3ZuE")
+	ring, err := NewKeyring(Options{Static: []StaticUser{{ID: "door", Name: "hass", Tenant: "home", Password: password}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := NewVerifier(ring, "example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := DeriveKey("hass", "example.org", string(password.Bytes()))
+	ask := func(r *Revocations) Outcome {
+		_, outcome := v.Without(r).Verify("hass", time.Now(), MD5, func(k []byte) bool { return string(k) == string(key[:]) })
+		return outcome
+	}
+	if got := ask(NewRevocations()); got != OK {
+		t.Fatalf("nothing is revoked: %v", got)
+	}
+	for _, x := range []Revocation{{Kind: RevokeUser, Tenant: "home", User: "hass"}, {Kind: RevokeKey, ID: "door"}} {
+		r := NewRevocations()
+		if _, err := r.Add(x, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(r); got != Revoked {
+			t.Errorf("%+v: %v, want %v", x, got, Revoked)
 		}
 	}
 }

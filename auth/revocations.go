@@ -38,15 +38,17 @@ func (r *Revocation) subject() subject { return subject{r.Kind, r.ID, r.Tenant, 
 // NewRevocations makes an empty set.
 func NewRevocations() *Revocations { return &Revocations{in: make(map[subject]Revocation)} }
 
-// Revoked reports whether the holder's credential is revoked.
+// Revoked reports whether the holder's credential is revoked; that of nobody is
+// not.
 func (r *Revocations) Revoked(id *Identity) bool {
-	if r == nil {
+	if r == nil || id == nil {
 		return false
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return len(r.in) > 0 && (r.names(subject{kind: RevokeKey, id: id.KeyID}, id) ||
 		r.names(subject{kind: RevokeCredential, id: id.CredentialID}, id) ||
+		r.names(subject{kind: RevokeCredential, id: id.CredentialID, tenant: id.Tenant}, id) ||
 		r.names(subject{kind: RevokeUser, tenant: id.Tenant, user: id.User}, id))
 }
 

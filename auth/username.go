@@ -31,15 +31,16 @@ var (
 	errUsernameText   = fmt.Errorf("%w: control character or not valid UTF-8", ErrUsername)
 	errUsernameExpiry = fmt.Errorf("%w: no expiry of 1 to %d digits without leading zeros", ErrUsername, maxExpiryDigits)
 	errUsernameUser   = fmt.Errorf("%w: user longer than %d bytes, or begins with a tilde before the expiry", ErrUsername, MaxUser)
-	errUsernameClaims = fmt.Errorf("%w: not ~key.role.credential:user after the expiry", ErrUsername)
+	errUsernameClaims = fmt.Errorf("%w: not ~key.role.credential:user or ~key.role.credential.tenant:user after the expiry", ErrUsername)
 )
 
 // Username is a username taken apart. All strings are parts of the original.
 type Username struct {
 	Expires int64  // unix seconds, 0 to 999999999999
 	User    string // empty if the username names none
-	// The signed claims of a username issued by us; empty in any other.
-	KeyID, Role, CredentialID string
+	// The signed claims of a username issued by us; empty in any other. Tenant
+	// may be empty in one of ours too.
+	KeyID, Role, CredentialID, Tenant string
 }
 
 // Issued reports whether the username has the form that only issuer keys sign.
@@ -51,6 +52,8 @@ func (u Username) Issued() bool { return u.KeyID != "" }
 //	<unix>:<user>                                Synapse, Nextcloud, TURN REST
 //	<user>:<unix>                                coturn accepts it too
 //	<unix>:~<key id>.<role>.<credential id>:<user>   ours
+//
+// A credential of a tenant has .<tenant> after the credential id.
 //
 // As in coturn (userdb.c, get_rest_api_timestamp) the part before the first
 // colon is the expiry if it is a number, whatever follows; so the user of the
@@ -102,20 +105,25 @@ func parseUserFirst(user, expiry string) (Username, error) {
 func parseClaims(expires int64, s string) (Username, error) {
 	claims, user, found := strings.Cut(s, ":")
 	key, claims, _ := strings.Cut(claims, ".")
-	role, id, _ := strings.Cut(claims, ".")
-	if !found || !validName(key) || !validName(role) || !validName(id) || user == "" || len(user) > MaxUser {
+	role, claims, _ := strings.Cut(claims, ".")
+	id, tenant, ofTenant := strings.Cut(claims, ".")
+	if !found || !validName(key) || !validName(role) || !validName(id) || ofTenant && !validName(tenant) ||
+		user == "" || len(user) > MaxUser {
 		return Username{}, errUsernameClaims
 	}
-	return Username{Expires: expires, User: user, KeyID: key, Role: role, CredentialID: id}, nil
+	return Username{Expires: expires, User: user, KeyID: key, Role: role, CredentialID: id, Tenant: tenant}, nil
 }
 
 // formatIssued is the inverse of ParseUsername for usernames issued by us.
 func formatIssued(u Username) string {
-	b := make([]byte, 0, maxExpiryDigits+5+3*MaxName+len(u.User))
+	b := make([]byte, 0, maxExpiryDigits+6+4*MaxName+len(u.User))
 	b = strconv.AppendInt(b, u.Expires, 10)
 	b = append(append(b, ":~"...), u.KeyID...)
 	b = append(append(b, '.'), u.Role...)
 	b = append(append(b, '.'), u.CredentialID...)
+	if u.Tenant != "" {
+		b = append(append(b, '.'), u.Tenant...)
+	}
 	b = append(append(b, ':'), u.User...)
 	return string(b)
 }

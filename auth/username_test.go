@@ -29,6 +29,7 @@ func TestParseUsername(t *testing.T) {
 		"1443779631:1443779632":              {Expires: 1443779631, User: "1443779632"},
 		"1443779631:~k1.default.Ab_-9:alice": {Expires: 1443779631, User: "alice", KeyID: "k1", Role: "default", CredentialID: "Ab_-9"},
 		"1443779631:~k.r.c:@alice:hs":        {Expires: 1443779631, User: "@alice:hs", KeyID: "k", Role: "r", CredentialID: "c"},
+		"1443779631:~k.r.c.acme:alice":       {Expires: 1443779631, User: "alice", KeyID: "k", Role: "r", CredentialID: "c", Tenant: "acme"},
 		"1443779631:~k.r.c:~k.r.c:x":         {Expires: 1443779631, User: "~k.r.c:x", KeyID: "k", Role: "r", CredentialID: "c"},
 		"1:~" + name32 + "." + name32 + "." + name32 + ":" + long: {Expires: 1, User: long, KeyID: name32, Role: name32, CredentialID: name32},
 	} {
@@ -53,7 +54,7 @@ func TestParseUsernameRefuses(t *testing.T) {
 		"1443779631:\xff", "1443779631:\xc0\xaf", "1443779631:\xed\xa0\x80", "a\r\n:1443779631",
 		"~alice:1443779631", "~k.r.c:alice", "~k.r.c:1443779631",
 		"1443779631:~", "1443779631:~alice", "1443779631:~k.r.c", "1443779631:~k.r.c:", "1443779631:~k.r:u", "1443779631:~k:u", "1443779631:~:u",
-		"1443779631:~k.r.c.d:u", "1443779631:~.r.c:u", "1443779631:~k..c:u", "1443779631:~k.r.:u", "1443779631:~~k.r.c:u",
+		"1443779631:~k.r.c.:u", "1443779631:~k.r.c.d.e:u", "1443779631:~k.r.c.d*:u", "1443779631:~k.r..d:u", "1443779631:~k.r.c.d:", "1443779631:~k.r.c." + name33 + ":u", "1443779631:~.r.c:u", "1443779631:~k..c:u", "1443779631:~k.r.:u", "1443779631:~~k.r.c:u",
 		"1443779631:~k r.c.d:u", "1443779631:~k.r*.c:u", "1443779631:~k.r.ü:u", "1443779631:~k.r.{c}:u",
 		"1443779631:~" + name33 + ".r.c:u", "1443779631:~k." + name33 + ".c:u", "1443779631:~k.r." + name33 + ":u",
 		"1443779631:~k.r.c:" + strings.Repeat("u", MaxUser+1),
@@ -88,7 +89,7 @@ func TestUsernamesOfApps(t *testing.T) {
 }
 
 func FuzzParseUsername(f *testing.F) {
-	for _, s := range []string{"", ":", "1443779631", "1443779631:@alice:example.org", "alice:1443779631", "1:~k.r.c:u", "1:~k.r.c.d:u", "1:~", "~a:1", "01:a", "9999999999999:a", "1:\xff", "1:\u202e"} {
+	for _, s := range []string{"", ":", "1443779631", "1443779631:@alice:example.org", "alice:1443779631", "1:~k.r.c:u", "1:~k.r.c.d:u", "1:~k.r.c.d.e:u", "1:~", "~a:1", "01:a", "9999999999999:a", "1:\xff", "1:\u202e"} {
 		f.Add(s)
 	}
 	real, err := wire.Usernames()
@@ -110,7 +111,7 @@ func FuzzParseUsername(f *testing.F) {
 			t.Fatalf("out of bounds: %+v", u)
 		}
 		issued := u.KeyID != ""
-		if issued != (u.Role != "") || issued != (u.CredentialID != "") {
+		if issued != (u.Role != "") || issued != (u.CredentialID != "") || u.Tenant != "" && !issued {
 			t.Fatalf("half a claim: %+v", u)
 		}
 		if _, rest, _ := strings.Cut(s, ":"); strings.HasPrefix(rest, "~") != issued {
@@ -123,11 +124,12 @@ func FuzzParseUsername(f *testing.F) {
 }
 
 func FuzzIssuedUsername(f *testing.F) {
-	f.Add(int64(1443779631), "k", "r", "c", "alice")
-	f.Add(int64(0), "", "r.x", "c:", "~a:b")
-	f.Fuzz(func(t *testing.T, expires int64, key, role, id, user string) {
-		in := Username{Expires: expires, User: user, KeyID: key, Role: role, CredentialID: id}
-		valid := expires >= 0 && expires <= 999_999_999_999 && validName(key) && validName(role) && validName(id) && user != "" && checkUser(user) == nil
+	f.Add(int64(1443779631), "k", "r", "c", "", "alice")
+	f.Add(int64(1443779631), "k", "r", "c", "acme", "alice")
+	f.Add(int64(0), "", "r.x", "c:", ".", "~a:b")
+	f.Fuzz(func(t *testing.T, expires int64, key, role, id, tenant, user string) {
+		in := Username{Expires: expires, User: user, KeyID: key, Role: role, CredentialID: id, Tenant: tenant}
+		valid := expires >= 0 && expires <= 999_999_999_999 && validName(key) && validName(role) && validName(id) && (tenant == "" || validName(tenant)) && user != "" && checkUser(user) == nil
 		got, err := ParseUsername(formatIssued(in))
 		if valid && (err != nil || got != in) {
 			t.Fatalf("%+v came back as %+v, %v", in, got, err)

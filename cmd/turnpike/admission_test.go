@@ -4,8 +4,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
+
+	"turnpike/pkg/issuer"
 )
 
 // A client that may not come is closed before a byte of it is read, and so is a
@@ -52,4 +55,42 @@ func TestAdmission(t *testing.T) {
 	}
 	who.set(nil)
 	expect("admitted again", "served")
+}
+
+// Behind a trusted proxy each request is judged by who asks; the word of anybody
+// else changes nothing.
+func TestAdmissionBehindAProxy(t *testing.T) {
+	who := new(admission)
+	who.set(func(a netip.Addr) bool { return a == netip.MustParseAddr("198.51.100.7") })
+	served := who.handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	ask := func(remote, forwarded string) (dropped bool) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = remote
+		if forwarded != "" {
+			r.Header.Set("X-Forwarded-For", forwarded)
+		}
+		defer func() { dropped = recover() == http.ErrAbortHandler }()
+		served.ServeHTTP(httptest.NewRecorder(), r)
+		return false
+	}
+	proxy := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5}
+	if !ask(proxy.String(), "198.51.100.7") || who.admits(proxy) {
+		t.Error("the word of a stranger was taken")
+	}
+	who.trust(issuer.Proxies{netip.MustParsePrefix("10.0.0.0/8")})
+	if !who.admits(proxy) {
+		t.Error("the proxy may not connect")
+	}
+	if ask(proxy.String(), "203.0.113.9, 198.51.100.7") {
+		t.Error("who may come was dropped")
+	}
+	if !ask(proxy.String(), "198.51.100.7, 203.0.113.9") {
+		t.Error("a forged address was taken")
+	}
+	if !ask(proxy.String(), "") {
+		t.Error("the proxy itself is not on the list")
+	}
+	if ask("@", "203.0.113.9") {
+		t.Error("a unix socket is judged by its file")
+	}
 }

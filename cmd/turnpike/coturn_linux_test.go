@@ -130,7 +130,7 @@ func serveConfigured(t *testing.T, file string) *server {
 	t.Helper()
 	s := &server{MetricsURL: "http://127.0.0.1:3481/metrics", exited: make(chan struct{})}
 	s.cmd = exec.Command(turnpike(t), "serve", "--config", file)
-	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TURNPIKE_") })
+	s.cmd.Env = bareEnv()
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("start turnpike: %v", err)
@@ -139,6 +139,11 @@ func serveConfigured(t *testing.T, file string) *server {
 	t.Cleanup(func() { s.Stop(t) })
 	s.waitLine(t, &s.stderr, "the line that says it serves", func(line string) bool { return strings.Contains(line, `"msg":"serving"`) })
 	return s
+}
+
+// bareEnv is the environment without what would configure a server.
+func bareEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TURNPIKE_") })
 }
 
 // relayedModes are the modes of uclient whose messages all come back:

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,6 +81,19 @@ func (p *pinger) run(ctx context.Context) error {
 	return nil
 }
 
+// runPingers has all of them ping, each until its run is over.
+func runPingers(ctx context.Context, t *testing.T, all []*pinger) *sync.WaitGroup {
+	running := new(sync.WaitGroup)
+	for _, p := range all {
+		running.Go(func() {
+			if err := p.run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return running
+}
+
 // edit replaces text in the configuration of a server.
 func edit(t *testing.T, s *server, old, text string) {
 	t.Helper()
@@ -113,15 +129,10 @@ func TestEditIsObeyed(t *testing.T) {
 			all := pingers(t, bed)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			var running sync.WaitGroup
 			for _, p := range all {
 				p.Timeout = time.Second
-				running.Go(func() {
-					if err := p.run(ctx); err != nil {
-						t.Error(err)
-					}
-				})
 			}
+			running := runPingers(ctx, t, all)
 			for _, p := range all {
 				for deadline := time.Now().Add(patience); p.count.Load() < 100; {
 					if time.Now().After(deadline) {
@@ -132,7 +143,6 @@ func TestEditIsObeyed(t *testing.T) {
 			}
 			edited := time.Now()
 			edit(t, s, open, shut)
-			reload(t, s)
 			running.Wait() // until an echo is not heard
 			for _, p := range all {
 				took := time.Duration(p.heard.Load() - edited.UnixNano())
@@ -144,7 +154,7 @@ func TestEditIsObeyed(t *testing.T) {
 				p.bind(t, bed, 403)
 			}
 			edit(t, s, shut, open)
-			reload(t, s)
+			s.WaitMetric(t, "turnpike_policy_generation", 3)
 			for _, p := range all {
 				p.bind(t, bed, 0)
 			}
@@ -160,13 +170,79 @@ func TestEditIsObeyed(t *testing.T) {
 	}
 }
 
-// reload has the server read its configuration, as an operator does.
-func reload(t *testing.T, s *server) {
-	t.Helper()
-	out, err := exec.Command(os.Getenv(binaryEnv), "reload", strings.TrimSuffix(s.MetricsURL, "/metrics")).CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("changed: ")) {
-		t.Fatalf("turnpike reload: %v\n%s", err, out)
+// Clients that an edit denies are cut off, over UDP, TCP and TLS, and heard no
+// more; who may not ask the issuer is not answered.
+func TestDeniedByEdit(t *testing.T) {
+	if !inPublic(t) {
+		return
 	}
+	const open, shut = "policy: {deny: [198.51.101.0/24]}",
+		"policy: {deny: [198.51.101.0/24], clients: {deny: [93.184.216.64/26]}, issuer_clients: {deny: [93.184.216.1]}}"
+	s, secret := startPublic(t, open+"\n")
+	bed := &slowBed{t: t, s: s, secret: secret, echo: startEcho(t)}
+	denied, other := netip.MustParseAddr("93.184.216.77"), netip.MustParseAddr("93.184.216.20")
+	clients := map[string]*relaytest.Client{}
+	for _, over := range []string{"udp", "tcp", "tls"} {
+		clients[over] = allocateFrom(t, bed, over, denied)
+	}
+	stays := allocateFrom(t, bed, "udp", other)
+	s.Credential(t, "alice", time.Minute)
+	edit(t, s, open, shut)
+	for range clients {
+		s.WaitRecord(t, "a denied client", func(r record) bool { return r.Reason == "client_denied" && r.Client.Addr() == denied })
+	}
+	clients["udp"].Timeout = 200 * time.Millisecond
+	if r, err := clients["udp"].Allocate(); !errors.Is(err, relaytest.ErrNoAnswer) {
+		t.Errorf("a denied client is answered: %v %v", r, err)
+	}
+	for _, over := range []string{"tcp", "tls"} {
+		if r, err := clients[over].Refresh(600 * time.Second); err == nil {
+			t.Errorf("a denied connection over %s is answered: %v", over, r)
+		}
+		if conn, err := dialFrom(over, denied); err == nil {
+			t.Cleanup(func() { conn.Close() })
+			if r, err := relaytest.NewClient(conn, publicTURN, bed.user()).Allocate(); err == nil {
+				t.Errorf("a denied client that connects over %s is answered: %v", over, r)
+			}
+		}
+	}
+	if r, err := stays.Refresh(600 * time.Second); err != nil || !r.OK() {
+		t.Errorf("another client: %v %v", r, err)
+	}
+	if resp, err := http.Get(s.Issuer + "/"); err == nil {
+		resp.Body.Close()
+		t.Errorf("the issuer answers who may not ask: %s", resp.Status)
+	}
+	s.WaitMetric(t, `turnpike_dropped_packets_total{reason="client_denied",stage="control"}`, 1)
+}
+
+// allocateFrom has a client at an address allocate.
+func allocateFrom(t *testing.T, bed *slowBed, over string, from netip.Addr) *relaytest.Client {
+	t.Helper()
+	conn, err := dialFrom(over, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := relaytest.NewClient(conn, publicTURN, bed.user())
+	c.Timeout = patience
+	if r, err := c.Allocate(); err != nil || !r.OK() {
+		t.Fatalf("%s from %v: Allocate: %v %v", over, from, r, err)
+	}
+	return c
+}
+
+// dialFrom is scriptDial from an address.
+func dialFrom(over string, from netip.Addr) (net.PacketConn, error) {
+	if over == "udp" {
+		return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
+	}
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: patience}
+	conn, err := d.Dial("tcp", publicTURN.String())
+	if err == nil && over == "tls" {
+		conn = tls.Client(conn, scriptTLS)
+	}
+	return scriptStream{conn}, err
 }
 
 // A thousand reloads beside live sessions lose none of their datagrams, and leave
@@ -182,14 +258,7 @@ func TestThousandReloads(t *testing.T) {
 	all := pingers(t, bed)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var running sync.WaitGroup
-	for _, p := range all {
-		running.Go(func() {
-			if err := p.run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	running := runPingers(ctx, t, all)
 	at := strings.TrimSuffix(s.MetricsURL, "/metrics")
 	reloadOnce := func(i int) {
 		edit(t, s, policies[i%2], policies[(i+1)%2])

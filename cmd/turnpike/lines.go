@@ -38,27 +38,35 @@ func policyMode(m config.Mode) netpolicy.Mode {
 	return netpolicy.Public
 }
 
+// linesAt are the lines that hold at a time.
+func linesAt(c *config.Policy, now time.Time) policySettings {
+	peers := holding(c.PeerLines(), now)
+	return policySettings{
+		At: now, Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny), Roles: rolePeers(c, now),
+		Clients:       clientsAt(c.Clients.Mode, c.ClientLines(), now),
+		IssuerClients: clientsAt(c.IssuerClients.Mode, c.IssuerClientLines(), now),
+	}
+}
+
+func clientsAt(mode config.Mode, lists config.Lists, now time.Time) clientSettings {
+	lists = holding(lists, now)
+	return clientSettings{Mode: policyMode(mode), Allow: policyLines(lists.Allow), Deny: policyLines(lists.Deny)}
+}
+
 // policy turns the lines into settings. What the policy finds wrong with one is
 // told with its place.
 func (l *loader) policy() policySettings {
 	c, now := &l.c.Policy, time.Now()
-	peers := holding(c.PeerLines(), now)
-	p := policySettings{Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny), Roles: rolePeers(c, now)}
+	p := linesAt(c, now)
 	host, _ := hostnet.Read() // an error comes again where the policy is made
-	_, err := netpolicy.New(netpolicy.Options{Mode: p.Mode, Allow: p.Allow, Deny: p.Deny,
-		HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes})
-	l.lineFaults("policy", peers, err)
+	_, err := newPolicy(p, host, nil, nil)
+	l.lineFaults("policy", holding(c.PeerLines(), now), err)
 	l.roleFaults(host, now)
-	p.Clients = l.clients("policy.clients", c.Clients.Mode, holding(c.ClientLines(), now))
-	p.IssuerClients = l.clients("policy.issuer_clients", c.IssuerClients.Mode, holding(c.IssuerClientLines(), now))
+	_, err = p.Clients.on(host)
+	l.lineFaults("policy.clients", holding(c.ClientLines(), now), err)
+	_, err = p.IssuerClients.on(host)
+	l.lineFaults("policy.issuer_clients", holding(c.IssuerClientLines(), now), err)
 	return p
-}
-
-func (l *loader) clients(path string, mode config.Mode, lists config.Lists) clientSettings {
-	s := clientSettings{Mode: policyMode(mode), Allow: policyLines(lists.Allow), Deny: policyLines(lists.Deny)}
-	_, err := newClients(s)
-	l.lineFaults(path, lists, err)
-	return s
 }
 
 // lineFaults gathers what is wrong with lines, and at the path what is wrong with
@@ -80,14 +88,4 @@ func (l *loader) lineFaults(path string, lists config.Lists, err error) {
 			l.faults = append(l.faults, lists.Allow[fault.Index].Fault(fault.Reason, ""))
 		}
 	}
-}
-
-// unjudged refuses to serve what nothing obeys yet.
-func (p *policySettings) unjudged() error {
-	for _, c := range []clientSettings{p.Clients, p.IssuerClients} {
-		if len(c.Deny)+len(c.Allow) > 0 || c.Mode != netpolicy.Public {
-			return errors.New("policy: lists of clients are not obeyed yet; take them away")
-		}
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -85,6 +86,7 @@ func (l *loader) settings() *settings {
 		},
 		Plane:       l.plane(),
 		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile, l.current.Certificate),
+		ACME:        l.acme(),
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
@@ -147,7 +149,8 @@ func (l *loader) ring(s *settings) {
 	if len(uris) == 0 {
 		uris = []string{"turn:turn.example:3478?transport=udp"} // the real ones are made of checked parts
 	}
-	_, err = issuer.New(issuer.Options{Issuer: maker, Keys: s.Issuer.Keys, URIs: uris, Log: slog.New(slog.DiscardHandler)})
+	_, err = issuer.New(issuer.Options{Issuer: maker, Keys: s.Issuer.Keys, URIs: uris, Log: slog.New(slog.DiscardHandler),
+		Revoke: func(context.Context, auth.Revocation) error { return nil }})
 	l.wrong("issuer", err)
 }
 
@@ -216,14 +219,20 @@ func (l *loader) certificate(path, certFile, keyFile string, inUse *certs.Certif
 func (l *loader) issuer(s *settings) issuerSettings {
 	c := l.c.Issuer
 	o := issuerSettings{
-		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs,
+		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs, Proxies: c.TrustedProxies,
 		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile, l.current.Issuer.Certificate),
+		ACME:        l.c.IssuerUsesACME(),
 	}
 	if c.CertificateFile == "" && s.Certificate != nil && len(o.Listen) > 0 { // one of its own, which may change by itself
 		o.Certificate = l.certificate("tls.certificate_file", l.c.TLS.CertificateFile, l.c.TLS.KeyFile, l.current.Issuer.Certificate)
 	}
 	for _, k := range c.APIKeys {
-		o.Keys = append(o.Keys, issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL})
+		key := issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL,
+			MayRevoke: k.MayRevoke, Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
+		if k.MintsPerMinute > 0 {
+			key.Rate = ratelimit.Rate{PerSecond: float64(k.MintsPerMinute) / 60, Burst: k.MintsBurst}
+		}
+		o.Keys = append(o.Keys, key)
 	}
 	return o
 }

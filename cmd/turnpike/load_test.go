@@ -15,6 +15,7 @@ import (
 
 	"turnpike/auth"
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
@@ -40,7 +41,7 @@ relay:
   max_port: 50002
 data_plane: std
 mmsg: {workers: 3, coalesce: 400us, gso: off, gro: off, icmp: off, listener_buffer: 70001, relay_buffer: 70002}
-tls: {certificate_file: relay.pem, key_file: relay.key, min_version: "1.3"}
+tls: {certificate_file: relay.pem, key_file: relay.key, profile: high-security, min_version: "1.3"}
 streams:
   max_connections: 5004
   max_connections_per_ip: 5002
@@ -76,7 +77,8 @@ issuer:
   key_file: issuer.key
   public_host: turn.example.org
   uris: ["turn:edge.example.org:443?transport=tcp"]
-  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s}]
+  trusted_proxies: [10.4.0.0/16]
+  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s, may_revoke: true, mints_per_minute: 90, mints_burst: 55, networks: [10.5.0.0/16], origins: ["https://a.example"], allow_query_key: true}]
 operator: {listen: ["127.0.0.1:4005"]}
 policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [{match: 10.3.4.0-10.3.4.255, ports: [5000-5001, 5003], comment: c, ticket: t}, {match: self, expires_at: 2020-01-01T00:00:00Z}],
   clients: {mode: allowlist, allow: [rfc1918], deny: [10.3.5.1]}, issuer_clients: {mode: allowlist, allow: [10.3.6.0/24], deny: [10.3.6.1]}, directory: lists, allow_empty: true}
@@ -153,18 +155,20 @@ func unusualWant(t *testing.T) *settings {
 				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true},
 				auth.DefaultRole()}},
 		Policy: policySettings{Mode: netpolicy.AllowList,
-			Allow: []netpolicy.Line{line("10.3.0.0/16", "54:35")},
-			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "54:56", Comment: "c", Ticket: "t",
+			Allow: []netpolicy.Line{line("10.3.0.0/16", "55:35")},
+			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "55:56", Comment: "c", Ticket: "t",
 				Ports: []netpolicy.PortRange{{First: 5000, Last: 5001}, {First: 5003, Last: 5003}}}},
-			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "55:38"}}, []netpolicy.Line{line("10.3.5.1/32", "55:55")}},
-			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "55:109")}, []netpolicy.Line{line("10.3.6.1/32", "55:130")}}},
+			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "56:38"}}, []netpolicy.Line{line("10.3.5.1/32", "56:55")}},
+			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "56:109")}, []netpolicy.Line{line("10.3.6.1/32", "56:130")}}},
 		Limits: limitSettings{Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, MaxLifetime: 1201 * time.Second, OldChannels: true,
 			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52)},
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
 			Listen: []endpoint{{network: "tcp4", address: "127.0.0.1:4004"}, {network: "unix", address: "/run/issuer.sock"}},
-			Keys:   []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second}},
-			Host:   "turn.example.org", URIs: []string{"turn:edge.example.org:443?transport=tcp"}},
+			Keys: []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second, MayRevoke: true,
+				Rate: ratelimit.Rate{PerSecond: 1.5, Burst: 55}, Networks: []netip.Prefix{prefix("10.5.0.0/16")}, Origins: []string{"https://a.example"}, AllowQueryKey: true}},
+			Proxies: issuer.Proxies{prefix("10.4.0.0/16")},
+			Host:    "turn.example.org", URIs: []string{"turn:edge.example.org:443?transport=tcp"}},
 		Operator: []endpoint{{network: "tcp4", address: "127.0.0.1:4005"}},
 		Drain:    51 * time.Second,
 	}
@@ -200,7 +204,7 @@ func TestEveryKeyArrives(t *testing.T) {
 	if got := s.Limits.failures(); got != (ratelimit.Options{PerSecond: 50, Burst: 52, Scope: ratelimit.Port}) {
 		t.Errorf("the budget of failures is %+v", got)
 	}
-	s.Certificate, s.Issuer.Certificate = nil, nil
+	s.Certificate, s.Issuer.Certificate, s.Policy.At = nil, nil, time.Time{}
 	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny} {
 		for i := range lines {
 			_, lines[i].Place, _ = strings.Cut(lines[i].Place, "turnpike.yaml:")
@@ -218,9 +222,11 @@ func TestEveryKeyArrives(t *testing.T) {
 }
 
 // unsettled are settings that no configuration sets: those of a development
-// server, what is known once the server runs, and what is the relay's own.
+// server, what is known once the server runs, what is the relay's own, and what
+// stands in place of files.
 var unsettled = []string{"OtherPorts", "DevKey", "Issuer.Listen.secure", "Operator.secure",
-	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured"}
+	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured",
+	"ACME", "Issuer.ACME", "Keyring.Roles.Transports"} // TestACMEArrives
 
 // TestUnusualSaysEveryKey, or else the test above would not miss a new one.
 func TestUnusualSaysEveryKey(t *testing.T) {
@@ -240,7 +246,7 @@ func TestUnusualSaysEveryKey(t *testing.T) {
 			secret := v.Type() == reflect.TypeFor[config.Secret]() // all print alike
 			return !v.IsZero() && (secret || !slices.Contains(usual[leaf.path], fmt.Sprint(v)))
 		}
-		if leaf.path != "Version" && !strings.HasPrefix(leaf.path, "origin") && !slices.ContainsFunc(leaf.values, differs) {
+		if leaf.path != "Version" && !strings.HasPrefix(leaf.path, "ACME.") && !strings.HasPrefix(leaf.path, "origin") && !slices.ContainsFunc(leaf.values, differs) {
 			t.Errorf("%s is as it is by default; say another value", leaf.path)
 		}
 	}
@@ -261,7 +267,7 @@ func TestPolicyIsTheConfigured(t *testing.T) {
 	_, s := unusualSettings(t)
 	for mode, elsewhere := range map[netpolicy.Mode]bool{netpolicy.AllowList: false, netpolicy.Public: true} {
 		s.Policy.Mode = mode
-		p, err := newPolicy(s.Policy, []relay.Pool{s.Relays[0].Pool}, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:4001")})
+		p, err := newPolicy(s.Policy, hostnet.Host{}, []relay.Pool{s.Relays[0].Pool}, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:4001")})
 		if err != nil {
 			t.Fatal(err)
 		}

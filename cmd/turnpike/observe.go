@@ -31,6 +31,28 @@ func logEnd(log *slog.Logger, r relay.Record) {
 	log.Info("session ended", args...)
 }
 
+// logIssued writes the record of a credential: one line each, without its
+// password and the key that was shown.
+func logIssued(log *slog.Logger, i issuer.Issued) {
+	args := []any{
+		"credential", i.ID, "user", i.User, "tenant", i.Tenant, "role", i.Role, "expires", i.Expires,
+		"api_key", i.APIKey, "client", i.Client, "route", i.Route.String(), "request", i.Request,
+	}
+	if i.Label != "" {
+		args = append(args, "label", i.Label)
+	}
+	if i.ConsentRef != "" {
+		args = append(args, "consent_ref", i.ConsentRef)
+	}
+	log.Info("credential issued", args...)
+}
+
+// logRevoked writes the record of a revocation.
+func logRevoked(log *slog.Logger, r issuer.Revoked) {
+	log.Info("credentials revoked", "kind", r.Kind, "id", r.ID, "user", r.User, "tenant", r.Tenant, "before", r.Before,
+		"api_key", r.APIKey, "client", r.Client, "request", r.Request)
+}
+
 // snapshot reads every part's counters for a scrape.
 func (p *parts) snapshot() metrics.Snapshot {
 	st, s := p.relay.Stats(), p.settings.Load()
@@ -67,6 +89,11 @@ func (p *parts) snapshot() metrics.Snapshot {
 	for name, c := range p.certificates() {
 		m.CertificateNotAfter[name] = float64(c.NotAfter().Unix())
 	}
+	s.acmeNotAfter(m.CertificateNotAfter)
+	if a := s.ACME; a != nil {
+		m.ACMEOrders = map[string]uint64{"issued": a.Issued(), "failed": a.Failed()}
+		m.UnknownNames = a.Strangers()
+	}
 	p.reloads.snapshot(&m)
 	snapshotTransports(&m, st)
 	snapshotPlane(&m, st)
@@ -82,12 +109,20 @@ func (p *parts) snapshot() metrics.Snapshot {
 	}
 	snapshotGate(&m, st.Gate)
 	if door := p.issuer.Load(); door != nil {
-		m.Minted, m.MintRefused = door.Counters().Issued(), map[string]uint64{}
-		for c := range issuer.NumCodes {
-			m.MintRefused[issuer.Code(c).String()] = door.Counters().Refused(issuer.Code(c))
-		}
+		snapshotIssuer(&m, door.Counters())
 	}
 	return m
+}
+
+func snapshotIssuer(m *metrics.Snapshot, c *issuer.Counters) {
+	m.Minted, m.IssuerRequests = c.Issued(), map[[2]string]uint64{}
+	for r := range issuer.NumRoutes {
+		route := issuer.Route(r)
+		m.IssuerRequests[[2]string{route.String(), "ok"}] = c.Served(route)
+		for code := range issuer.NumCodes {
+			m.IssuerRequests[[2]string{route.String(), issuer.Code(code).String()}] = c.Refused(route, issuer.Code(code))
+		}
+	}
 }
 
 func (x *reloads) snapshot(m *metrics.Snapshot) {

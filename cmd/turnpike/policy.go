@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike/pkg/config"
+	"turnpike/pkg/hostnet"
 	"turnpike/pkg/netpolicy"
 )
 
@@ -59,10 +60,7 @@ func policyTestCommand() *cobra.Command {
 		if err := h.checkRole(role); err != nil {
 			return badQuestion{fmt.Errorf("policy test: %w", err)}
 		}
-		allowed, words, err := h.explain(peer, role, client, issuerClient)
-		if err != nil {
-			return err
-		}
+		allowed, words := h.explain(peer, role, client, issuerClient)
 		fmt.Fprintln(c.OutOrStdout(), words)
 		if role != "" && h.policy.Of(role) == h.policy {
 			fmt.Fprintf(c.OutOrStdout(), "role %s has no peers of its own: the policy is the one of all roles\n", role)
@@ -77,22 +75,18 @@ func policyTestCommand() *cobra.Command {
 
 // explain says what becomes of a peer or a client, by which rule and where that
 // stands. Port 0 stands for none.
-func (h *host) explain(peer netip.AddrPort, role string, client, issuerClient bool) (allowed bool, words string, err error) {
-	lists, policy := h.s.Policy.Clients, h.policy.Of(role)
+func (h *host) explain(peer netip.AddrPort, role string, client, issuerClient bool) (allowed bool, words string) {
+	lists, policy := h.clients, h.policy.Of(role)
 	if issuerClient {
-		lists = h.s.Policy.IssuerClients
+		lists = h.askers
 	}
 	switch {
 	case client || issuerClient:
-		clients, err := newClients(lists)
-		if err != nil {
-			return false, "", err
-		}
-		return clients.Admits(peer.Addr()), clients.Explain(peer.Addr()), nil
+		return lists.Admits(peer.Addr()), lists.Explain(peer.Addr())
 	case peer.Port() == 0:
-		return policy.Permission(peer.Addr()).Allowed, policy.ExplainPermission(peer.Addr()), nil
+		return policy.Permission(peer.Addr()).Allowed, policy.ExplainPermission(peer.Addr())
 	}
-	return policy.Peer(peer, nil).Allowed, policy.Explain(peer, nil), nil
+	return policy.Peer(peer, nil).Allowed, policy.Explain(peer, nil)
 }
 
 // parsePeer reads an address, with or without a port; without one the port is 0.
@@ -111,8 +105,11 @@ func parsePeer(text string) (netip.AddrPort, error) {
 type host struct {
 	c        *config.Config
 	s        *settings
+	host     hostnet.Host
 	services []netip.AddrPort
 	policy   *netpolicy.Policy
+	clients  *netpolicy.Clients
+	askers   *netpolicy.Clients
 }
 
 func loadHost(file string) (*host, error) {
@@ -121,15 +118,19 @@ func loadHost(file string) (*host, error) {
 		return nil, err
 	}
 	h := &host{c: c, s: s, services: s.services()}
-	h.policy, err = newPolicy(s.Policy, s.assumed(), h.services)
+	if h.host, err = hostnet.Read(); err != nil {
+		return nil, err
+	}
+	if h.policy, err = newPolicy(s.Policy, h.host, s.assumed(), h.services); err != nil {
+		return nil, err
+	}
+	h.clients, h.askers, err = newClients(s.Policy, h.host, s.listening())
 	return h, err
 }
 
 // services are where the settings have this server listen.
 func (s *settings) services() (all []netip.AddrPort) {
-	for _, l := range s.Listen {
-		all = append(all, l.Addr)
-	}
+	all = s.listening()
 	for _, list := range [][]endpoint{s.Issuer.Listen, s.Operator} {
 		for _, e := range list {
 			if at, err := netip.ParseAddrPort(e.address); err == nil { // a unix socket is none

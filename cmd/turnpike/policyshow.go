@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike/pkg/config"
-	"turnpike/pkg/hostnet"
 	"turnpike/pkg/netpolicy"
 )
 
@@ -56,10 +55,6 @@ func (w *sheet) none(n int) {
 
 // show prints the policy in the order of judging.
 func (h *host) show(w *sheet) error {
-	host, err := hostnet.Read()
-	if err != nil {
-		return err
-	}
 	p := &h.c.Policy
 	peers := p.PeerLines()
 	w.head("Peers that may be reached through the relay. The first that fits decides.")
@@ -69,7 +64,7 @@ func (h *host) show(w *sheet) error {
 	}
 	w.head("2. denied, and no line opens it")
 	w.table(true)
-	for _, b := range host.Broadcasts {
+	for _, b := range h.host.Broadcasts {
 		w.row(b.String(), "broadcast: a network of this host, RFC 919 §7")
 	}
 	for _, at := range h.services {

@@ -53,6 +53,7 @@ type record struct {
 	Message           string         `json:"msg"`
 	Session           any            `json:"session"`
 	User              string         `json:"user"`
+	Tenant            string         `json:"tenant"`
 	Transport         string         `json:"transport"`
 	Client            netip.AddrPort `json:"client"`
 	Relayed           netip.AddrPort `json:"relayed"`

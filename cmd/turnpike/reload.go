@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,9 @@ type reloads struct {
 	configured *config.Config     // in force; runReload's own once it runs
 	asked      chan chan reloaded // by the operator's listener
 
+	before                      *earlier // that changed something
+	last                        reloaded
+	renewing                    bool         // the lists could not be made again
 	failed                      atomic.Bool  // the last one
 	since                       atomic.Int64 // Unix seconds: when the last good one was read
 	changed, unchanged, refused atomic.Uint64
@@ -37,29 +41,71 @@ type reloaded struct {
 	// Refused is what is wrong, with its place and cure. Of the configuration
 	// nothing was taken over then; of certificates those are left that are named.
 	Refused []string `json:"refused"`
+	// Before is the last one that changed something, if this one did not: who
+	// edits a file and asks may find that it has been taken over already.
+	Before *earlier `json:"before,omitempty"`
+}
+
+// earlier is a reload that is in force.
+type earlier struct {
+	At      time.Time `json:"at"`
+	AskedBy string    `json:"asked_by"`
+	Changed []string  `json:"changed"`
 }
 
 func (r *reloaded) good() bool { return len(r.Restart)+len(r.Refused) == 0 }
 
+// nothingNew reports whether it leaves everything as the one before left it.
+func (r *reloaded) nothingNew(last *reloaded) bool {
+	return len(r.Changed) == 0 && slices.Equal(r.Restart, last.Restart) && slices.Equal(r.Refused, last.Refused)
+}
+
 // runReload follows the files until ctx ends: at SIGHUP and when the operator
-// asks, at once; by itself when one has changed or a line of the policy expires.
+// asks, at once; by itself when one has changed, a line of the policy expires or
+// the network of this host is another one.
 func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { p.runACME(ctx, log) })
 	for name, c := range p.certificates() {
 		wg.Go(func() {
 			c.Run(ctx, certificateEvery, func(changed bool, err error) { p.tellCertificate(log, name, c, changed, err) })
 		})
 	}
+	edited, moved := make(chan struct{}, 1), make(chan struct{}, 1)
+	if p.reloads.file != "" {
+		o := config.Options{Path: p.reloads.file, Environ: os.Environ(), InForce: p.reloads.configured}
+		wg.Go(func() { config.Watch(ctx, o, func() { wake(edited) }) })
+	}
+	wg.Go(func() { followHost(ctx, log, func() { wake(moved) }) })
+	expiry := time.NewTimer(0)
+	defer expiry.Stop()
 	for {
+		p.setExpiry(expiry)
 		select {
 		case <-ctx.Done():
 			return
+		case <-edited:
+			p.reload(log, "file")
+		case <-moved:
+			p.renew(log, "the network of this host is another one")
+		case <-expiry.C:
+			p.renew(log, "lines have expired")
 		case <-sig.reload:
+			p.orderAgain()
 			p.reload(log, "signal")
 		case answer := <-p.reloads.asked:
+			p.orderAgain()
 			answer <- p.reload(log, "operator")
 		}
+	}
+}
+
+// wake has somebody look who may be busy.
+func wake(who chan<- struct{}) {
+	select {
+	case who <- struct{}{}:
+	default:
 	}
 }
 
@@ -76,7 +122,16 @@ func (p *parts) reload(log *logs, why string) reloaded {
 	if p.reloads.file != "" {
 		p.reloadFile(log, &r)
 	}
+	if why == "file" && r.nothingNew(&p.reloads.last) { // who edited has asked for it too
+		return r
+	}
 	p.reloads.count(&r)
+	switch {
+	case len(r.Changed) > 0:
+		p.reloads.before = &earlier{time.Now().UTC().Truncate(time.Second), why, r.Changed}
+	case r.good():
+		r.Before = p.reloads.before
+	}
 	args := []any{"asked_by", why, "changed", r.Changed}
 	if r.good() {
 		log.Info("reloaded", args...)
@@ -87,6 +142,7 @@ func (p *parts) reload(log *logs, why string) reloaded {
 }
 
 func (x *reloads) count(r *reloaded) {
+	x.last = *r
 	x.failed.Store(!r.good())
 	switch {
 	case !r.good():
@@ -120,9 +176,11 @@ func (p *parts) reloadFile(log *logs, r *reloaded) {
 	if len(r.Restart) > 0 {
 		return
 	}
-	if err := p.takeOver(s, next); err != nil {
-		r.Refused = append(r.Refused, strings.Split(err.Error(), "\n")...)
-		return
+	if len(live) > 0 {
+		if err := p.takeOver(s, next); err != nil {
+			r.Refused = append(r.Refused, strings.Split(err.Error(), "\n")...)
+			return
+		}
 	}
 	for _, w := range warnings {
 		log.Warn("configuration", "warning", w.String())

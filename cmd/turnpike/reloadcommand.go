@@ -61,6 +61,11 @@ func (r *reloaded) report(w io.Writer) error {
 	switch {
 	case !r.good():
 		return errors.New("not everything was reloaded; what is refused stays as it was")
+	case len(r.Changed) == 0 && r.Before != nil:
+		fmt.Fprintf(w, "nothing has changed since %s, asked for by %s, when it was:\n", r.Before.At.Format(time.RFC3339), r.Before.AskedBy)
+		for _, line := range r.Before.Changed {
+			fmt.Fprintf(w, "changed: %s\n", line)
+		}
 	case len(r.Changed) == 0:
 		fmt.Fprintln(w, "nothing has changed")
 	}

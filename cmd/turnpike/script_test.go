@@ -56,9 +56,10 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": scriptExits, "secret": scriptSecret, "certificate": scriptCertificate,
 			"start": scriptStart, "signal": scriptSignal, "ended": scriptEnded,
-			"manager": scriptManager, "waitlog": scriptWaitLog, "await": scriptAwait, "presents": scriptPresents,
+			"manager": scriptManager, "waitlog": scriptWaitLog, "mark": scriptMark, "expiring": scriptExpiring, "await": scriptAwait, "presents": scriptPresents,
 			"client": scriptClient, "allocate": scriptAllocate, "refresh": scriptRefresh, "bind": scriptBind, "relay": scriptRelay,
 			"nat": scriptNAT, "proxy": scriptProxy, "biddown": scriptBidDown, "redirected": scriptRedirected,
+			"credential": scriptCredential,
 		},
 	}
 }
@@ -165,16 +166,34 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 	bed.servers[args[0]] = s
 }
 
+// mark has waitlog look at what a server logs from here on.
+func scriptMark(ts *testscript.TestScript, neg bool, args []string) {
+	scriptArgs(ts, !neg && len(args) == 1, "mark NAME")
+	scriptBedOf(ts).mark(args[0])
+}
+
+func (b *scriptBed) mark(name string) {
+	if l := b.logs[name]; l != nil {
+		l.seen = len(l.all())
+	}
+}
+
+// expiring copies a file with a time from now in place of the word EXPIRY.
+func scriptExpiring(ts *testscript.TestScript, neg bool, args []string) {
+	scriptArgs(ts, !neg && len(args) == 3, "expiring DURATION FROM TO")
+	in, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	text := strings.ReplaceAll(ts.ReadFile(args[1]), "EXPIRY", time.Now().Add(in).UTC().Format(time.RFC3339Nano))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o600))
+}
+
 // signal sends one to a server. waitlog looks at what is logged from here on.
 func scriptSignal(ts *testscript.TestScript, neg bool, args []string) {
 	known := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	scriptArgs(ts, !neg && len(args) == 2 && known[args[1]] != 0, "signal NAME TERM|HUP|KILL")
 	bed := scriptBedOf(ts)
-	for _, name := range []string{args[0], "manager"} {
-		if l := bed.logs[name]; l != nil {
-			l.seen = len(l.all())
-		}
-	}
+	bed.mark(args[0])
+	bed.mark("manager")
 	ts.Check(bed.servers[args[0]].cmd.Process.Signal(known[args[1]]))
 }
 

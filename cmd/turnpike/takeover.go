@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"slices"
 
 	"turnpike/auth"
 	"turnpike/pkg/certs"
@@ -24,7 +24,7 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 		return err
 	}
 	s.Policy.keepRoles(p.settings.Load().Policy, s.Keyring.Roles)
-	policy, err := newPolicy(s.Policy, p.pools, slices.Concat(p.listening, p.services))
+	lists, err := p.newLists(s.Policy)
 	if err != nil {
 		return err
 	}
@@ -39,14 +39,15 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 		return err
 	}
 	// ---- From here on nothing can fail. ----
-	p.relay.SetPolicy(policy)
+	p.obey(lists)
+	p.askers.trust(s.Issuer.Proxies)
 	nonceKey := s.NonceKey
 	if c.Credentials.NonceKeyFile == "" {
 		nonceKey = nil // a random one, and there is one
 	}
 	_ = p.relay.SetAccess(access.verifier, nonceKey)
 	if door := p.issuer.Load(); door != nil {
-		_ = door.Set(access.issuer, s.Issuer.Keys)
+		_ = door.Set(access.issuer, s.Issuer.Keys, s.Issuer.Proxies)
 	}
 	p.logs.level.Set(level)
 	replace(&s.Certificate, current.Certificate)
@@ -93,7 +94,16 @@ func newAccess(s *settings) (a access, err error) {
 }
 
 // newIssuer is the credential API of a server that is up.
-func newIssuer(u *up, log *slog.Logger) (*issuer.Server, error) {
+func newIssuer(u *up, log *logs) (*issuer.Server, error) {
 	turn, stun := u.uris()
-	return issuer.New(issuer.Options{Issuer: u.parts.access.issuer, Keys: u.settings.Issuer.Keys, URIs: turn, STUN: stun, Log: log})
+	return issuer.New(issuer.Options{
+		Issuer: u.parts.access.issuer, Keys: u.settings.Issuer.Keys, Proxies: u.settings.Issuer.Proxies,
+		URIs: turn, STUN: stun, Log: log.Logger,
+		Issued:  func(i issuer.Issued) { logIssued(log.Logger, i) },
+		Revoked: func(r issuer.Revoked) { logRevoked(log.Logger, r) },
+		Revoke: func(_ context.Context, r auth.Revocation) error {
+			_, err := u.parts.revoke(r)
+			return err
+		},
+	})
 }

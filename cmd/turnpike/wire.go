@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"turnpike/pkg/certs"
 	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/metrics"
@@ -47,7 +46,18 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	if p.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{}); err != nil {
 		return nil, err
 	}
+	host, err := hostnet.Read()
+	if err != nil {
+		return nil, err
+	}
+	clients, askers, err := newClients(s.Policy, host, s.listening())
+	if err != nil {
+		return nil, err
+	}
+	p.askers.set(askers.Admits)
+	p.askers.trust(s.Issuer.Proxies)
 	o := s.relayOptions(pools)
+	o.Clients = clients.Admits
 	if p.revoked, err = openRevocations(s.Revoked, time.Now()); err != nil {
 		return nil, err
 	}
@@ -67,11 +77,23 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	}
 	o.Policy = func(listening []netip.AddrPort) (*netpolicy.Policy, error) {
 		p.listening = listening
-		return newPolicy(s.Policy, pools, slices.Concat(listening, p.services))
+		host, err := hostnet.Read()
+		if err != nil {
+			return nil, err
+		}
+		return newPolicy(s.Policy, host, pools, slices.Concat(listening, p.services))
 	}
 	o.Ended = func(r relay.Record) { logEnd(logs.records, r) }
 	p.relay, err = relay.New(o)
 	return p, err
+}
+
+// listening are where the TURN listeners are to be.
+func (s *settings) listening() (all []netip.AddrPort) {
+	for _, l := range s.Listen {
+		all = append(all, l.Addr)
+	}
+	return all
 }
 
 // relayOptions are what the settings say of the relay; the rest are parts.
@@ -81,45 +103,13 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 		Limits: s.Limits.Limits, OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family,
 		Redirect: s.Redirect, MaxLifetime: s.Limits.MaxLifetime, EndExpired: s.EndExpired,
 	}
-	if s.Certificate != nil {
-		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)
-	}
+	o.Streams.TLS = s.relayTLS()
 	return o
 }
 
 // failures are those of a client's address and port.
 func (l limitSettings) failures() ratelimit.Options {
 	return ratelimit.Options{PerSecond: l.Failures.PerSecond, Burst: l.Failures.Burst, Scope: ratelimit.Port}
-}
-
-// newPolicy is the peer policy of a host that listens on own.
-func newPolicy(s policySettings, pools []relay.Pool, own []netip.AddrPort) (*netpolicy.Policy, error) {
-	host, err := hostnet.Read()
-	if err != nil {
-		return nil, err
-	}
-	var relays []netip.Addr
-	for _, pool := range pools {
-		relays = append(relays, pool.Bind, pool.Public)
-		for _, at := range own { // behind a 1:1 NAT a listener has a second name
-			if at.Addr() == pool.Bind && pool.Public != pool.Bind {
-				own = append(own, netip.AddrPortFrom(pool.Public, at.Port()))
-			}
-		}
-	}
-	return netpolicy.New(netpolicy.Options{
-		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, Roles: s.Roles,
-		RelayAddrs: relays, Own: own, HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes,
-	})
-}
-
-// newClients says which clients of this host may come.
-func newClients(s clientSettings) (*netpolicy.Clients, error) {
-	host, err := hostnet.Read()
-	if err != nil {
-		return nil, err
-	}
-	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: host.Addrs, Routes: host.Routes})
 }
 
 // operatorHandler serves health and metrics.
@@ -135,8 +125,9 @@ func operatorHandler(p *parts) http.Handler {
 // unready says why this server should not get new clients.
 func (p *parts) unready() []string {
 	reasons := append(p.relay.Ready(), p.heart.ready()...)
-	if c := p.settings.Load().Certificate; c != nil && time.Now().After(c.NotAfter()) {
+	s := p.settings.Load()
+	if c := s.Certificate; c != nil && time.Now().After(c.NotAfter()) {
 		reasons = append(reasons, "the certificate of the TURN listeners expired on "+c.NotAfter().UTC().Format(time.DateTime))
 	}
-	return reasons
+	return append(reasons, acmeUnready(s.ACME, time.Now())...)
 }

@@ -24,8 +24,10 @@ var floors = map[string]int{
 	"turnpike/pkg/metrics":     1,
 	"turnpike/pkg/config":      1,
 	"turnpike/pkg/certs":       1,
+	"turnpike/pkg/acme":        1,
 	"turnpike/pkg/udpio":       1,
 	"turnpike/pkg/hostnet":     1,
+	"turnpike/pkg/snippet":     1,
 }
 
 // testRooms are for tests: only tests, and other test rooms, import them. One
@@ -75,6 +77,7 @@ var allowed = []struct {
 	{"github.com/fsnotify/fsnotify", []string{"turnpike/pkg/config"}, "comes with viper: notice of changed files"},
 	{"github.com/go-viper/mapstructure/v2", []string{"turnpike/pkg/config"}, "comes with viper: typed decoding"},
 	{"github.com/invopop/jsonschema", []string{"turnpike/pkg/config"}, "the schema of the configuration from its types"},
+	{"golang.org/x/crypto", []string{"turnpike/pkg/acme"}, "the ACME client, and autocert's folder"},
 	{"github.com/prometheus/client_golang", []string{"turnpike/pkg/metrics"}, "the exposition format and the runtime's metrics"},
 	{"github.com/prometheus/client_model", []string{"turnpike/pkg/metrics"}, "comes with client_golang"},
 }
@@ -93,6 +96,7 @@ var allowedInTests = map[string]string{
 	"github.com/prometheus/common":             "parses an exposition",
 	"github.com/rogpeppe/go-internal":          "testscript: the binary as its user runs it",
 	"github.com/santhosh-tekuri/jsonschema/v6": "validates the example against the schema",
+	"go.yaml.in/yaml/v3":                       "parses what is printed as YAML, and the OpenAPI document",
 	"golang.org/x/mod":                         "compares versions",
 	"golang.org/x/sys":                         "namespaces and capabilities",
 	"golang.org/x/time":                        "rates",

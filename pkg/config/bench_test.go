@@ -18,6 +18,21 @@ func BenchmarkLoad100000(b *testing.B) {
 	}
 }
 
+// BenchmarkReload100000 reads the configuration again of which another file has
+// changed.
+func BenchmarkReload100000(b *testing.B) {
+	bed := newBed(b)
+	bed.putPolicy("a.yaml", manyLines(100_000, "    - 100.%d.%d.%d\n"))
+	bed.putPolicy("b.yaml", policyText)
+	c := bed.mustLoad(least)
+	bed.putPolicy("b.yaml", policyText+"# edited\n")
+	for b.Loop() {
+		if wrong := bed.next(c, least); wrong != "" {
+			b.Fatal(wrong)
+		}
+	}
+}
+
 // BenchmarkChanges100000: one line of 100,000 is another one.
 func BenchmarkChanges100000(b *testing.B) {
 	bed := newBed(b)

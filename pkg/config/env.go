@@ -50,7 +50,7 @@ func (l *loader) readVariable(name string, known map[string]variable) {
 	switch {
 	case !found:
 		cure := "unset it, or set one that exists; an entry of a list has to stand in the file"
-		if near := nearest(base, slices.Sorted(maps.Keys(known))); near != "" {
+		if near := Nearest(base, slices.Sorted(maps.Keys(known))); near != "" {
 			cure = "did you mean " + near + name[len(base):] + "?"
 		}
 		l.faults = append(l.faults, Fault{File: plain(name), Reason: "sets no key", Cure: cure})
@@ -62,7 +62,11 @@ func (l *loader) readVariable(name string, known map[string]variable) {
 	l.replace(target.path, name)
 	text := l.env[name]
 	if inFile {
-		data, ok := l.readFor(target.path, l.resolve(text), target.shape.isSecret())
+		read := l.readOpen
+		if target.shape.isSecret() {
+			read = l.readSecret
+		}
+		data, ok := read(target.path, l.resolve(text))
 		if !ok {
 			return
 		}

@@ -80,6 +80,14 @@ func (l *loader) resolve(name string) string {
 	return filepath.Join(l.dir, name)
 }
 
+// resolveFolder is the folder that a name in the configuration means.
+func (l *loader) resolveFolder(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(l.dir, name)
+}
+
 // readFor reads a file that the value at path names. A secret one may not be
 // readable by everybody.
 func (l *loader) readFor(path, file string, secret bool) ([]byte, bool) {
@@ -96,6 +104,22 @@ func (l *loader) readFor(path, file string, secret bool) ([]byte, bool) {
 		return data, true
 	}
 	return nil, false
+}
+
+// readOpen is readFor of what is no secret.
+func (l *loader) readOpen(path, file string) ([]byte, bool) { return l.readFor(path, file, false) }
+
+// named is a file of a secret that the configuration names, and what it held.
+type named struct {
+	file string
+	data []byte
+}
+
+// readSecret is readFor of a secret, which Watch follows too.
+func (l *loader) readSecret(path, file string) ([]byte, bool) {
+	data, ok := l.readFor(path, file, true)
+	l.named = append(l.named, named{file, data})
+	return data, ok
 }
 
 // oneLine is the text of a file without the line end that editors add.
@@ -124,12 +148,32 @@ func (l *loader) completeSecret(path string, secret *Secret, file *string) {
 	default:
 		*file = l.resolve(*file)
 		at := under(path, "secret_file")
-		data, ok := l.readFor(at, *file, true)
+		data, ok := l.readSecret(at, *file)
 		if ok && oneLine(data) == "" {
 			l.fault(at, plain(*file)+" holds nothing but a line end", "write the secret into it")
 		}
 		*secret = newSecret(oneLine(data))
 	}
+}
+
+// completeUser settles a user's name, and which of three keys has what it signs
+// with.
+func (l *loader) completeUser(path string, u *User) {
+	if u.Username == "" {
+		u.Username = u.ID
+	}
+	if u.KeyFile == "" {
+		l.completeSecret(path, &u.Secret, &u.SecretFile)
+		return
+	}
+	at := under(path, "key_file")
+	if u.Secret.text != nil || u.SecretFile != "" {
+		l.judge(at, "is given beside a password", "keep one of key_file, secret_file and secret", under(path, "secret"), under(path, "secret_file"))
+		return
+	}
+	u.KeyFile = l.resolve(u.KeyFile)
+	data, _ := l.readSecret(at, u.KeyFile)
+	u.Secret = newSecret(oneLine(data))
 }
 
 // completeNonceKey reads the key as it stands: it may be binary, and a line end
@@ -140,7 +184,7 @@ func (l *loader) completeNonceKey(c *Credentials) {
 		return
 	}
 	c.NonceKeyFile = l.resolve(c.NonceKeyFile)
-	data, ok := l.readFor(path, c.NonceKeyFile, true)
+	data, ok := l.readSecret(path, c.NonceKeyFile)
 	if ok && len(data) < minNonceKey {
 		l.fault(path, fmt.Sprintf("%s has %d bytes", plain(c.NonceKeyFile), len(data)),
 			fmt.Sprintf("write %d random ones into it: head -c %d /dev/urandom", minNonceKey, minNonceKey))

@@ -36,6 +36,7 @@ type loader struct {
 	top         *shape
 	inForce     *Config
 	sum         sum
+	named       []named          // so far
 	linePlaces  map[string]place // of the line that is read
 
 	faults   Faults
@@ -61,12 +62,16 @@ func (l *loader) load(data []byte) (*Config, []Warning, error) {
 		return nil, nil, l.faults
 	}
 	l.complete(c)
+	l.completePolicy(&c.Policy)
 	l.check(c)
 	l.checkShrunk(c)
 	l.checkShrunkRoles(c)
 	if len(l.faults) > 0 {
 		l.faults.Sort()
 		return nil, l.warnings, l.faults
+	}
+	for _, n := range l.named {
+		l.sum.add(n.file, n.data)
 	}
 	c.origin, c.sum = l.origin, l.sum
 	return c, l.warnings, nil
@@ -124,8 +129,8 @@ func viperKey(key, name string) string {
 	return key + delimiter + name
 }
 
-// complete does what reading a value alone can't: it reads the files of secrets
-// and settles defaults that depend on other keys.
+// complete does what reading a value alone can't: it reads the files that
+// keys name, but for the policy's, and settles defaults that depend on other keys.
 func (l *loader) complete(c *Config) {
 	if _, set := l.places["issuer.listen"]; !set && len(c.Issuer.APIKeys) == 0 {
 		c.Issuer.Listen = nil
@@ -138,10 +143,13 @@ func (l *loader) complete(c *Config) {
 		s := &c.Credentials.SharedSecrets[i]
 		l.completeSecret(entry("credentials.shared_secrets", i), &s.Secret, &s.SecretFile)
 	}
+	for i := range c.Credentials.Users {
+		l.completeUser(entry("credentials.users", i), &c.Credentials.Users[i])
+	}
 	l.completeNonceKey(&c.Credentials)
+	l.completeTLS(c)
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
-	l.completePolicy(&c.Policy)
 	c.completeRoles()
 	l.completeRevocations(&c.Credentials)
 }

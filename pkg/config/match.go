@@ -108,7 +108,7 @@ const matchForms = "ADDRESS/BITS, FROM-TO, an address or a preset"
 // nameProblem is about what is neither an address nor a preset. A name is not
 // looked up: what it means is for others to say, and may change.
 func nameProblem(text string) problem {
-	if near := nearest(text, presets); near != "" {
+	if near := Nearest(text, presets); near != "" {
 		return problem{"is " + clip(text) + ", no preset", "give one of " + strings.Join(presets, ", ") + "; did you mean " + near + "?"}
 	}
 	if isHostName(text) && strings.Contains(text, ".") {

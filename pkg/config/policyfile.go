@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -102,7 +103,15 @@ func (l *loader) readPolicyFile(path string, room *int64) PolicyFile {
 	}
 	*room -= int64(len(data))
 	l.sum.add(filepath.Base(path), data)
-	return f.parsePolicy(data)
+	content := sha256.Sum256(data)
+	if l.inForce != nil { // long lists take long to read, and few files change at a time
+		if same := l.inForce.Policy.file(path); same != nil && same.content == content {
+			return *same
+		}
+	}
+	p := f.parsePolicy(data)
+	p.content = content
+	return p
 }
 
 // parsePolicy reads the text of a policy file.

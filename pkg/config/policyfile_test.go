@@ -217,3 +217,22 @@ func TestPolicyWarnings(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// TestUnchangedFileIsKept, and one that changed is read, be it by a letter.
+func TestUnchangedFileIsKept(t *testing.T) {
+	b := newBed(t)
+	b.putPolicy("a.yaml", "version: 1\npeers: {deny: [192.0.2.1]}\n")
+	b.putPolicy("b.yaml", "version: 1\npeers: {deny: [192.0.2.2]}\n")
+	was := b.mustLoad(least)
+	b.putPolicy("b.yaml", "version: 1\npeers: {deny: [192.0.2.3]}\n")
+	is, _, err := Load(Options{Path: b.put("t.yaml", least, 0o600), InForce: was})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &is.Policy.Files[0].Peers.Deny[0] != &was.Policy.Files[0].Peers.Deny[0] {
+		t.Error("a file that stayed was read again")
+	}
+	if got := is.Policy.PeerLines().Deny; len(got) != 2 || got[1].String() != "192.0.2.3/32" && got[1].String() != "192.0.2.3" || got[1].Place.Line != 2 {
+		t.Errorf("the lines are %v", got)
+	}
+}

@@ -5,15 +5,15 @@ import "strings"
 // suggestion is a question about the known name that a text is nearest to, to
 // be put behind a cure, or nothing.
 func suggestion(text string, known []string) string {
-	if name := nearest(text, known); name != "" {
+	if name := Nearest(text, known); name != "" {
 		return "; did you mean " + name + "?"
 	}
 	return ""
 }
 
-// nearest is the known name that a text was most likely meant to be: one slip
+// Nearest is the known name that a text was most likely meant to be: one slip
 // is allowed for every four characters, and case makes no difference.
-func nearest(text string, known []string) (name string) {
+func Nearest(text string, known []string) (name string) {
 	least := len(text)/4 + 2
 	if len(text) > 128 {
 		return ""

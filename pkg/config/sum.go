@@ -2,8 +2,8 @@ package config
 
 import "crypto/sha256"
 
-// sum tells contents apart: of the main file, and of each policy file with its
-// name. The zero sum is of none.
+// sum tells contents apart: of the main file, of each policy file with its
+// name, and of each file of a secret. The zero sum is of none.
 type sum [sha256.Size]byte
 
 func (s *sum) add(name string, data []byte) {

@@ -167,7 +167,7 @@ func (l *loader) unknown(path string, key *yaml.Node, s *shape) {
 		names = append(names, f.name)
 	}
 	cure := "the keys here are " + strings.Join(names, ", ")
-	if name := nearest(key.Value, names); name != "" {
+	if name := Nearest(key.Value, names); name != "" {
 		cure = "did you mean " + name + "?"
 	} else if elsewhere := l.top.find(key.Value, ""); elsewhere != "" {
 		cure = "did you mean " + elsewhere + "?"

@@ -36,6 +36,8 @@ type Config struct {
 	MMSG MMSG `yaml:"mmsg"`
 	// The certificate of tls listeners.
 	TLS TLS `yaml:"tls"`
+	// Certificates that the server gets by itself.
+	ACME ACME `yaml:"acme"`
 	// What TCP and TLS connections may cost.
 	Streams Streams `yaml:"streams"`
 	// Whose signature lets a client in.
@@ -122,16 +124,6 @@ type MMSG struct {
 	RelayBuffer int `yaml:"relay_buffer" default:"524288" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`
 }
 
-// TLS is the certificate that clients see. In a Config the paths are absolute.
-type TLS struct {
-	// The certificate chain, PEM, the server's own first.
-	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
-	// Its private key, PEM. Not readable by everybody.
-	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
-	// The oldest TLS version spoken.
-	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3" unit:"1.2 or 1.3" apply:"restart"`
-}
-
 // Streams bounds TCP and TLS connections of clients.
 type Streams struct {
 	// Connections at the same time.
@@ -152,59 +144,6 @@ type Streams struct {
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"60s" min:"1s" max:"1h" unit:"duration" apply:"restart"`
 	// How long a client may leave what was sent to it unread.
 	WriteTimeout time.Duration `yaml:"write_timeout" default:"10s" min:"1s" max:"5m" unit:"duration" apply:"restart"`
-}
-
-// Credentials is whose signature lets a client in.
-type Credentials struct {
-	// Keys that turnpike signs with, and nobody else has.
-	IssuerKeys []IssuerKey `yaml:"issuer_keys" default:"[]" apply:"live"`
-	// The id of the issuer key that new credentials are signed with. Needed
-	// with more than one.
-	IssueWith string `yaml:"issue_with" default:"" unit:"id" apply:"live"`
-	// Secrets that an application has too and signs with. Tried in this order,
-	// 8 at most.
-	SharedSecrets []SharedSecret `yaml:"shared_secrets" default:"[]" apply:"live"`
-	// A file of 32 bytes or more that signs nonces; nodes behind one address
-	// share it. Empty: random at every start.
-	NonceKeyFile string `yaml:"nonce_key_file" default:"" unit:"path" apply:"live"`
-	// What a credential's expiry is to a session that it has begun: refuse_new lets
-	// it go on, end_session ends it.
-	OnExpiry string `yaml:"on_expiry" default:"refuse_new" enum:"refuse_new,end_session" unit:"refuse_new or end_session" apply:"restart"`
-	// Keeps what was revoked over a restart. Empty: revocations.jsonl in the
-	// STATE_DIRECTORY of the service, or without one nothing does.
-	RevocationsFile string `yaml:"revocations_file" default:"" unit:"path" apply:"restart"`
-	// How clients make the key of their messages, the better first. More than
-	// md5 offers them the choice of RFC 8489; answers to unknown clients are then
-	// more than 2.4 times their request.
-	PasswordAlgorithms []PasswordAlgorithm `yaml:"password_algorithms" default:"[md5]" enum:"md5,sha256" unit:"md5, sha256" apply:"restart"`
-
-	// NonceKey is what NonceKeyFile holds, as it stands; none if that is empty.
-	NonceKey Secret `yaml:"-"`
-}
-
-// IssuerKey is a key that turnpike signs credentials with.
-type IssuerKey struct {
-	// Part of every username it signs: 1 to 32 of A-Z a-z 0-9 _ -
-	ID string `yaml:"id" unit:"name" apply:"live"`
-	// The file that holds the key; one line end is cut off.
-	SecretFile string `yaml:"secret_file" default:"" unit:"path" apply:"live"`
-	// The key itself, instead. The file that says it must not be readable by everybody.
-	Secret Secret `yaml:"secret" default:"" unit:"text" apply:"live"`
-}
-
-// SharedSecret is a secret that an application signs credentials with.
-type SharedSecret struct {
-	// Names it in records and metrics: 1 to 32 of A-Z a-z 0-9 _ -
-	ID string `yaml:"id" unit:"name" apply:"live"`
-	// Whose users these are: up to 32 of A-Z a-z 0-9 _ -
-	Tenant string `yaml:"tenant" default:"" unit:"id" apply:"live"`
-	// The role of all its users.
-	Role string `yaml:"role" default:"default" unit:"id" apply:"live"`
-	// The file that holds the secret; one line end is cut off.
-	SecretFile string `yaml:"secret_file" default:"" unit:"path" apply:"live"`
-	// The secret itself, instead. The file that says it must not be readable
-	// by everybody.
-	Secret Secret `yaml:"secret" default:"" unit:"text" apply:"live"`
 }
 
 // Role is what a credential allows.
@@ -235,40 +174,6 @@ type Role struct {
 	// Which peers its clients may reach, of those that the policy allows; an empty
 	// list: all of them. Clients of this server are peers too: self.
 	Peers []Line `yaml:"peers" default:"[]" unit:"ADDRESS/BITS, FROM-TO, an address or a preset" apply:"live"`
-}
-
-// Issuer is the HTTP API through which applications get credentials.
-type Issuer struct {
-	// Where it listens. Without any API key the default is not to.
-	Listen []Endpoint `yaml:"listen" default:"[\"127.0.0.1:3480\"]" unit:"IP:PORT or unix:/path" apply:"restart"`
-	// Its own certificate chain, PEM; empty: the one under tls. With neither it
-	// speaks plain HTTP, on loopback and unix sockets alone.
-	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
-	// The private key of certificate_file, PEM. Not readable by everybody.
-	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
-	// The host in the URIs handed out (turn:HOST:PORT); empty: the public
-	// address.
-	PublicHost string `yaml:"public_host" default:"" unit:"host" apply:"restart"`
-	// Handed out instead of the ones made from the listeners, 8 at most.
-	URIs []string `yaml:"uris" default:"[]" unit:"turn:HOST:PORT?transport=udp" apply:"restart"`
-	// The keys that applications show.
-	APIKeys []APIKey `yaml:"api_keys" default:"[]" apply:"live"`
-}
-
-// APIKey is what the server keeps of a key that an application shows.
-type APIKey struct {
-	// Names the key in records: 1 to 32 of A-Z a-z 0-9 _ -
-	ID string `yaml:"id" unit:"name" apply:"live"`
-	// The SHA-256 of the whole key: printf %s "$KEY" | sha256sum
-	Hash KeyHash `yaml:"hash" unit:"sha256:HEX" apply:"live"`
-	// Whose key it is: up to 32 of A-Z a-z 0-9 _ -
-	Tenant string `yaml:"tenant" default:"" unit:"id" apply:"live"`
-	// The roles that a request may name, the first one if it names none; an
-	// empty list: the role default.
-	Roles []string `yaml:"roles" default:"[]" unit:"id" apply:"live"`
-	// Caps the lifetime of what the key mints, in whole seconds; 0s: the cap of
-	// the role alone.
-	MaxTTL time.Duration `yaml:"max_ttl" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
 }
 
 // Operator is health and metrics, over plain HTTP.

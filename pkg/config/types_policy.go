@@ -77,7 +77,8 @@ type PolicyFile struct {
 	// after a reload.
 	AllowEmpty bool `yaml:"allow_empty" default:"false" unit:"true or false" apply:"live"`
 
-	origin origin
+	origin  origin
+	content sum // of what was read
 }
 
 // Lists are lines of one kind.

@@ -22,10 +22,11 @@ const (
 	readEvery = 30 * time.Second
 )
 
-// Watch calls changed each time that the main file or the policy files have
-// another content and have been quiet for a moment, until ctx ends. It compares
-// with what o.InForce was read from, else with what is there now. Secrets and
-// certificates in files of their own are not watched.
+// Watch calls changed each time that the main file, the policy files or the files
+// of secrets have another content and have been quiet for a moment, until ctx
+// ends. It compares with what o.InForce was read from, else with what is there
+// now. Certificates are not watched: two files make one, and package certs waits
+// for both.
 //
 // It is never viper's watcher, which ends the process where there is no inotify.
 func Watch(ctx context.Context, o Options, changed func()) {
@@ -42,7 +43,8 @@ func Watch(ctx context.Context, o Options, changed func()) {
 // watch is what was last seen of the files.
 type watch struct {
 	options   Options
-	directory string // of the policy files
+	directory string   // of the policy files
+	secrets   []string // files that the main file names
 	seen      []sight
 	sum       sum // of their content
 }
@@ -112,27 +114,38 @@ func (w *watch) run(ctx context.Context, notices <-chan fsnotify.Event, lost <-c
 // follow asks for notice of the folders. One that was put in the place of
 // another is asked for anew.
 func (w *watch) follow(notices *fsnotify.Watcher) {
-	for _, dir := range []string{filepath.Dir(w.options.Path), w.directory} {
+	dirs := []string{filepath.Dir(w.options.Path), w.directory}
+	for _, file := range w.secrets {
+		dirs = append(dirs, filepath.Dir(file))
+	}
+	for _, dir := range dirs {
 		_ = notices.Add(dir) // one that is missing now comes to be in one that is not, or is found by looking
 	}
 }
 
-// find takes over which folder has the policy files. While the main file can't
-// be read that is the one it was.
+// find takes over which folder has the policy files, and which files have the
+// secrets. While the main file can't be read they are those they were.
 func (w *watch) find() {
 	l := newLoader(w.options)
 	data := l.readConfig()
 	if data == nil {
 		return
 	}
-	if c := l.merge(data); c != nil && !l.isBad("policy.directory") {
-		w.directory = l.inFolder(c.Policy.Directory)
+	c := l.merge(data)
+	if c == nil || l.isBad("policy.directory") {
+		return
+	}
+	w.directory = l.inFolder(c.Policy.Directory)
+	l.complete(c)
+	w.secrets = nil
+	for _, n := range l.named {
+		w.secrets = append(w.secrets, n.file)
 	}
 }
 
 // look is what the system says of the files.
 func (w *watch) look() (seen []sight) {
-	for _, path := range w.files() {
+	for _, path := range append(w.files(), w.secrets...) {
 		info, err := os.Stat(path)
 		if err != nil {
 			info = nil
@@ -155,6 +168,10 @@ func (w *watch) read() (s sum) {
 			data = []byte(err.Error())
 		}
 		s.add(name, data)
+	}
+	for _, path := range w.secrets {
+		data, _, _ := readRegular(path, maxSecretBytes) // none, if it can't be read
+		s.add(path, data)
 	}
 	return s
 }

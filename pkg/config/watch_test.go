@@ -321,3 +321,31 @@ func TestWatch(t *testing.T) {
 		t.Fatal("a change was not seen")
 	}
 }
+
+// TestWatchSecrets: a secret in a file of its own is part of the configuration;
+// one that is not named any more is not.
+func TestWatchSecrets(t *testing.T) {
+	const text = "version: 1\ncredentials: {nonce_key_file: nonce, shared_secrets: [{id: app, secret_file: app}]}\n"
+	b := newBed(t)
+	b.put("nonce", strings.Repeat("n", 32), 0o600)
+	b.put("app", key, 0o600)
+	b.mustLoad(text)
+	b.watch(t, false, func(w *watched) {
+		b.put("app", key+"2", 0o600)
+		w.expect(t, 1)
+		b.put("nonce", strings.Repeat("m", 32), 0o600)
+		w.expect(t, 2)
+		b.remove("app")
+		w.expect(t, 3)
+		b.put("app", key, 0o600)
+		w.expect(t, 4)
+		b.put("t.yaml", strings.Replace(text, "nonce_key_file: nonce, ", "", 1), 0o600)
+		w.expect(t, 5)
+		b.put("nonce", "x", 0o600)
+		w.expect(t, 5)
+		c := b.mustLoad(strings.Replace(text, "nonce_key_file: nonce, ", "", 1))
+		if got := newWatch(Options{Path: w.options.Path, InForce: c}); got.read() != c.sum {
+			t.Error("Load and Watch come to different sums")
+		}
+	})
+}

@@ -9,72 +9,94 @@ import (
 	"time"
 
 	"turnpike/auth"
+	"turnpike/ratelimit"
 )
 
 // serveCredentials answers POST /v1/credentials. The key comes before the body:
 // nobody without one has it read.
-func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
-	m := s.minting.Load()
-	key := m.keys.authenticate(r.Header)
-	if key == nil {
-		s.refuse(w, &refusal{Unauthorized, "", "send a valid API key: Authorization: Bearer tk_..."})
-		return
-	}
-	if r.URL.RawQuery != "" {
-		s.refuse(w, &refusal{QueryNotAllowed, "", "send parameters as JSON in the body, not in the URL"})
-		return
-	}
-	a, refused := readAsk(w, r)
+func (s *Server) serveCredentials(c *call) (any, *refusal) {
+	key, refused := s.admit(c, nil)
 	if refused != nil {
-		s.refuse(w, refused)
-		return
+		return nil, refused
 	}
-	credential, refused := s.mint(m.issuer, key, a, s.now())
+	if c.URL.RawQuery != "" {
+		return nil, noQuery
+	}
+	a, refused := readAsk(c.w, c.Request)
 	if refused != nil {
-		s.refuse(w, refused)
-		return
+		return nil, refused
 	}
-	write(w, http.StatusOK, "application/json", s.answer(credential))
+	return asBody(s.mint(c, key, a))
+}
+
+var noQuery = &refusal{code: QueryNotAllowed, detail: "send parameters as JSON in the body, not in the URL"}
+
+// asBody keeps a nil answer from being a body.
+func asBody(a *answer, r *refusal) (any, *refusal) {
+	if r != nil {
+		return nil, r
+	}
+	return a, nil
 }
 
 // mint issues what was asked for, within what the key may give, and records it.
-func (s *Server) mint(by *auth.Issuer, key *grant, a ask, now time.Time) (auth.Credential, *refusal) {
-	request, refused := key.request(a)
+// HEAD has nothing made: nobody would get it.
+func (s *Server) mint(c *call, key *grant, a ask) (*answer, *refusal) {
+	role, request, refused := key.request(a)
 	if refused != nil {
-		return auth.Credential{}, refused
+		return nil, refused
 	}
-	c, err := by.Issue(request, now)
+	over, refused := s.over(a.transports, role)
+	if refused != nil {
+		return nil, refused
+	}
+	if c.Method == http.MethodHead {
+		return new(answer), nil
+	}
+	now := s.now()
+	made, err := c.live.issuer.Issue(request, now)
 	if errors.Is(err, auth.ErrUser) {
-		return auth.Credential{}, &refusal{InvalidUser, "user", strings.TrimPrefix(err.Error(), "auth: ")}
+		return nil, &refusal{code: InvalidUser, field: "user", detail: strings.TrimPrefix(err.Error(), "auth: ")}
 	}
 	if err != nil {
-		s.log.Error("credential request failed", "err", err)
-		return auth.Credential{}, internal
+		s.log.Error("credential request failed", "request", c.id, "err", err)
+		return nil, internal
 	}
 	s.counters.issued.Add(1)
 	if s.issued != nil {
 		s.issued(Issued{
 			APIKey: key.ID, Tenant: key.Tenant,
-			ID: c.ID, User: c.User, Role: c.Role.Name, At: now, Expires: c.Expires,
+			ID: made.ID, User: made.User, Role: made.Role.Name, At: now, Expires: made.Expires,
+			Label: value(a.label), ConsentRef: value(a.consentRef),
+			Route: c.route, Client: c.client, Request: c.id,
 		})
 	}
-	return c, nil
+	return s.answer(made, over), nil
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // grant is an API key and the roles it may give, the default first.
 type grant struct {
 	APIKey
-	roles []*auth.Role
+	roles   []*auth.Role
+	origins map[string]bool
+	quota   *ratelimit.Quota // kept over Set
 }
 
 // request turns what was asked into what is issued. Role and lifetime are the
 // key's to allow, so they are judged here and not left to auth.
-func (g *grant) request(a ask) (auth.Request, *refusal) {
+func (g *grant) request(a ask) (*auth.Role, auth.Request, *refusal) {
 	role := g.roles[0]
 	if a.role != nil {
 		i := slices.IndexFunc(g.roles, func(r *auth.Role) bool { return r.Name == *a.role })
 		if i < 0 {
-			return auth.Request{}, &refusal{InvalidRole, "role", "this API key may give the roles " + g.roleNames()}
+			return nil, auth.Request{}, &refusal{code: InvalidRole, field: "role", detail: "this API key may give the roles " + g.roleNames()}
 		}
 		role = g.roles[i]
 	}
@@ -86,15 +108,11 @@ func (g *grant) request(a ask) (auth.Request, *refusal) {
 	if a.ttl != nil {
 		limit := int64(most / time.Second) // compared in seconds: no ttl overflows
 		if *a.ttl < 1 || *a.ttl > limit {
-			return auth.Request{}, &refusal{InvalidTTL, "ttl", fmt.Sprintf("ttl must be 1 to %d seconds", limit)}
+			return nil, auth.Request{}, &refusal{code: InvalidTTL, field: "ttl", detail: fmt.Sprintf("ttl must be 1 to %d seconds", limit)}
 		}
 		ttl = time.Duration(*a.ttl) * time.Second
 	}
-	request := auth.Request{Role: role.Name, TTL: ttl}
-	if a.user != nil {
-		request.User = *a.user
-	}
-	return request, nil
+	return role, auth.Request{User: value(a.user), Tenant: g.Tenant, Role: role.Name, TTL: ttl}, nil
 }
 
 func (g *grant) roleNames() string {

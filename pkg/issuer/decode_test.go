@@ -2,20 +2,24 @@ package issuer
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"turnpike/auth"
 )
 
 // FuzzDecode: no body makes it panic, every refusal has words, and what it
 // accepts is what a strict reader without our rules finds there as well.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
-		"", "{}", "null", "[]", `{"user":"alice","ttl":3600,"role":"default"}`, `{"ttl":1e3}`, `{"ttl":-0}`,
+		"", "{}", "null", "[]", `{"user":"alice","ttl":3600,"role":"default"}`, `{"transports":["udp","tls"],"label":"room 7","consent_ref":"c-1"}`, `{"ttl":1e3}`, `{"ttl":-0}`,
 		`{"user":"a","user":"b"}`, `{"\u0075ser":"\ud800"}`, `{"user":{"user":{}}}`, `{} {}`, `{"ttl":9223372036854775808}`,
 		`{"User":"a"}`, "{\"user\":\"\xff\"}", strings.Repeat("[", 4000), `{"a":` + strings.Repeat(`{"a":`, 500),
 	} {
@@ -30,8 +34,10 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		var want struct {
-			User, Role *string
-			TTL        *json.Number
+			User, Role, Label *string
+			ConsentRef        *string `json:"consent_ref"`
+			TTL               *json.Number
+			Transports        []string
 		}
 		dec := json.NewDecoder(bytes.NewReader(body))
 		dec.DisallowUnknownFields()
@@ -44,7 +50,8 @@ func FuzzDecode(f *testing.F) {
 		same := func(got, want *string) bool {
 			return (got == nil) == (want == nil) && (got == nil || *got == *want)
 		}
-		if !same(a.user, want.User) || !same(a.role, want.Role) || (a.ttl == nil) != (want.TTL == nil) {
+		if !same(a.user, want.User) || !same(a.role, want.Role) || !same(a.label, want.Label) || !same(a.consentRef, want.ConsentRef) ||
+			asked(a.transports) != strings.Join(ordered(want.Transports), ", ") || (a.ttl == nil) != (want.TTL == nil) {
 			t.Fatalf("%+v, want %+v", a, want)
 		}
 		if a.ttl != nil {
@@ -55,16 +62,37 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// asked is none where names has all.
+func asked(t auth.Transports) string {
+	if t == 0 {
+		return ""
+	}
+	return names(t)
+}
+
+// ordered has the names in the order of the enum.
+func ordered(names []string) (sorted []string) {
+	for _, n := range transportNames {
+		if slices.Contains(names, n.name) {
+			sorted = append(sorted, n.name)
+		}
+	}
+	return sorted
+}
+
 // FuzzAuthorization: no header but the key's own opens the door.
 func FuzzAuthorization(f *testing.F) {
 	b := newBed(f)
-	for _, seed := range []string{"", "Bearer ", "Bearer " + b.plain, "Bearer " + b.plain + " ", "bearer tk_app_", "Bearer tk__" + b.plain[7:]} {
+	for _, seed := range []string{"", "Bearer ", "Bearer " + b.plain, "Bearer " + b.plain + " ", "bearer tk_app_", "Basic " + base64.StdEncoding.EncodeToString([]byte("app:"+b.plain)), "Bearer tk__" + b.plain[7:]} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		scheme, plain, _ := strings.Cut(line, " ")
 		want := strings.EqualFold(scheme, "Bearer") && plain == b.plain
-		if got := b.minting.Load().keys.authenticate(http.Header{"Authorization": {line}}) != nil; got != want {
+		if pair, err := base64.StdEncoding.DecodeString(plain); err == nil && strings.EqualFold(scheme, "Basic") {
+			want = string(pair) == "app:"+b.plain
+		}
+		if got := b.live.Load().keys.authenticate(http.Header{"Authorization": {line}}, nil) != nil; got != want {
 			t.Fatalf("%q: %v", line, got)
 		}
 	})

@@ -110,8 +110,16 @@ func TestRawHTTP(t *testing.T) {
 		{"no Host", strings.Replace(last, "Host: x\r\n", "", 1), []int{400}},
 		{"1 MB of headers", head + "X: " + strings.Repeat("x", 1<<20) + "\r\n\r\n", []int{431}},
 		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", []int{404}},
-		{"CONNECT", "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", []int{404}},
-		{"absolute form", "POST http://evil/v1/credentials HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", []int{401}},
+		{"CONNECT", "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", []int{400}},
+		{"absolute form", strings.Replace(last, "POST /", "POST http://x/", 1), []int{400}},
+		{"absolute form, another host", strings.Replace(last, "POST /", "POST http://evil/", 1), []int{400}},
+		{"absolute form, another scheme", strings.Replace(last, "POST /", "POST ftp://x/", 1), []int{400}},
+		{"two Host", strings.Replace(last, "Host: x\r\n", "Host: x\r\nHost: evil\r\n", 1), []int{400}},
+		{"no leading slash", strings.Replace(last, "POST /", "POST ", 1), []int{400}},
+		{"two slashes", strings.Replace(last, "POST /", "POST //", 1), []int{404}},
+		{"an escaped path", strings.Replace(last, "/credentials", "/%63redentials", 1), []int{404}},
+		{"an escaped slash", strings.Replace(last, "v1/credentials", "v1%2fcredentials", 1), []int{404}},
+		{"a path that ends in a CR", strings.Replace(last, "/credentials ", "/credentials%0d%0a ", 1), []int{404}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,6 +158,20 @@ func TestSlowClients(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A body that does not come in time is answered like anything else.
+func TestSlowBodyIsTold(t *testing.T) {
+	b := newBed(t)
+	b.dial(t, func(c net.Conn) {
+		raw := "POST /v1/credentials HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b.plain + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+		if got := exchange(t, c, raw); fmt.Sprint(got) != "[408]" {
+			t.Errorf("answered %v", got)
+		}
+	})
+	if n := b.Counters().Refused(Credentials, RequestTimeout); n != 1 {
+		t.Errorf("counted %d", n)
 	}
 }
 

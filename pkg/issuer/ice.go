@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,22 +38,30 @@ type iceServer struct {
 	Credential string   `json:"credential,omitempty"`
 }
 
-// answer dresses a credential in the addresses it is for.
-func (s *Server) answer(c auth.Credential) answer {
-	a := answer{
+// answer dresses a credential in the addresses it is for. STUN is over UDP, so
+// whoever wants none of that is told of none.
+func (s *Server) answer(c auth.Credential, over auth.Transports) *answer {
+	uris, stun := s.uris, s.stun
+	if over != 0 {
+		uris = slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return !over.Have(transportOf(uri)) })
+	}
+	if !over.Have(auth.UDP) {
+		stun = nil
+	}
+	a := &answer{
 		ID:                 c.ID,
 		Username:           c.Username,
 		Password:           c.Password,
 		Credential:         c.Password,
 		TTL:                int64(c.TTL / time.Second),
 		ExpiresAt:          c.Expires.UTC().Format(time.RFC3339),
-		URIs:               s.uris,
+		URIs:               uris,
 		ICETransportPolicy: "all",
 	}
-	if len(s.stun) > 0 {
-		a.ICEServers = append(a.ICEServers, iceServer{URLs: s.stun})
+	if len(stun) > 0 {
+		a.ICEServers = append(a.ICEServers, iceServer{URLs: stun})
 	}
-	a.ICEServers = append(a.ICEServers, iceServer{URLs: s.uris, Username: c.Username, Credential: c.Password})
+	a.ICEServers = append(a.ICEServers, iceServer{URLs: uris, Username: c.Username, Credential: c.Password})
 	if c.Role.RelayOnly {
 		a.ICETransportPolicy = "relay"
 	}

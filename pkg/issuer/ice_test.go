@@ -7,22 +7,25 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"turnpike/auth"
 )
 
 func (b *bed) mustPost(t *testing.T, body string) ([]byte, answer) {
 	t.Helper()
-	w := b.post(body)
+	w := b.post(body, func(r *http.Request) { r.Header.Set("X-Request-Id", "test") })
 	var a answer
 	if err := json.Unmarshal(w.Body.Bytes(), &a); w.Code != http.StatusOK || err != nil {
 		t.Fatalf("%d %v: %s", w.Code, err, w.Body)
 	}
 	h := w.Header()
-	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Server") != "" {
+	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Origin" || h.Get("X-Request-Id") != "test" || h.Get("Server") != "" {
 		t.Errorf("headers %v", h)
 	}
 	return w.Body.Bytes(), a
@@ -67,7 +70,7 @@ func TestSuccess(t *testing.T) {
 				user = a.ID
 			}
 			expires := start.Add(time.Duration(tt.ttl) * time.Second)
-			username := fmt.Sprintf("%d:~k1.%s.%s:%s", expires.Unix(), tt.role, a.ID, user)
+			username := fmt.Sprintf("%d:~k1.%s.%s.acme:%s", expires.Unix(), tt.role, a.ID, user)
 			if a.Username != username || a.ID == "" {
 				t.Errorf("username %q, want %q", a.Username, username)
 			}
@@ -79,7 +82,8 @@ func TestSuccess(t *testing.T) {
 			if a.TTL != tt.ttl || a.ExpiresAt != expires.UTC().Format("2006-01-02T15:04:05Z") || a.ICETransportPolicy != tt.policy {
 				t.Errorf("ttl %d, expires_at %s, policy %s", a.TTL, a.ExpiresAt, a.ICETransportPolicy)
 			}
-			want := Issued{APIKey: "app", Tenant: "acme", ID: a.ID, User: user, Role: tt.role, At: start, Expires: expires.UTC()}
+			want := Issued{APIKey: "app", Tenant: "acme", ID: a.ID, User: user, Role: tt.role, At: start, Expires: expires.UTC(),
+				Route: Credentials, Client: netip.MustParseAddr("192.0.2.1"), Request: "test"}
 			if len(b.records) != 1 || b.records[0] != want {
 				t.Errorf("records %+v, want %+v", b.records, want)
 			}
@@ -87,6 +91,64 @@ func TestSuccess(t *testing.T) {
 				t.Errorf("issued = %d", n)
 			}
 		})
+	}
+}
+
+// label and consent_ref are in the record, and in nothing that the client gets.
+func TestNotesGoToTheRecord(t *testing.T) {
+	b := newBed(t)
+	body, _ := b.mustPost(t, `{"user":"alice","label":"Raum 7, große Runde","consent_ref":"c-481"}`)
+	if r := b.records[0]; r.Label != "Raum 7, große Runde" || r.ConsentRef != "c-481" {
+		t.Errorf("%+v", r)
+	}
+	if strings.Contains(string(body), "Raum") || strings.Contains(string(body), "c-481") {
+		t.Errorf("told to the client: %s", body)
+	}
+}
+
+// Of the addresses a client is told those that it asked for.
+func TestTransports(t *testing.T) {
+	for body, want := range map[string][]string{
+		`{}`:                                 turnURIs,
+		`{"transports":["udp"]}`:             turnURIs[:1],
+		`{"transports":["tls","tcp"]}`:       turnURIs[1:],
+		`{"transports":["tls","tcp","udp"]}`: turnURIs,
+	} {
+		_, a := newBed(t).mustPost(t, body)
+		if !reflect.DeepEqual(a.URIs, want) || !reflect.DeepEqual(a.ICEServers[len(a.ICEServers)-1].URLs, want) {
+			t.Errorf("%s: %v and %v, want %v", body, a.URIs, a.ICEServers, want)
+		}
+	}
+}
+
+// A client is told of the ways that its role is for, and may ask for no other.
+func TestTransportsOfTheRole(t *testing.T) {
+	role := auth.DefaultRole()
+	role.Transports = auth.UDP | auth.TLS
+	secret, err := auth.NewSecret(masterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := auth.NewKeyring(auth.Options{Keys: []auth.Key{{ID: "k1", Secret: secret}}, Roles: []auth.Role{role}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := auth.NewIssuer(ring, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t, func(o *Options) { o.Issuer, o.Keys[0].Roles = issuer, nil })
+	for body, want := range map[string][]string{
+		"":                       {turnURIs[0], turnURIs[2]},
+		`{"transports":["tls"]}`: {turnURIs[2]},
+	} {
+		if _, a := b.mustPost(t, body); !reflect.DeepEqual(a.URIs, want) {
+			t.Errorf("%s: %v, want %v", body, a.URIs, want)
+		}
+	}
+	p := wantProblem(t, b.post(`{"transports":["tls","tcp"]}`), InvalidTransports, "transports")
+	if p.Detail != "the role default is for udp, tls" {
+		t.Errorf("detail %q", p.Detail)
 	}
 }
 

@@ -1,11 +1,13 @@
 package issuer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
-	"runtime/debug"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,8 @@ type Options struct {
 	Issuer *auth.Issuer
 	// Keys are the API keys that may mint; at least one.
 	Keys []APIKey
+	// Proxies are those whose word is taken for who asks.
+	Proxies Proxies
 	// URIs are what clients connect to, in the order of preference: 1 to 8 of
 	// turn:host:port?transport=udp|tcp and turns:host:port?transport=tcp.
 	URIs []string
@@ -32,6 +36,11 @@ type Options struct {
 	// Issued is told of every credential before it is sent; nil means nobody.
 	// It runs in the request's goroutine, several at once, and must not block.
 	Issued func(Issued)
+	// Revoke puts a revocation in force and gives what auth.Revocations.Add does.
+	// It is needed if a key may revoke.
+	Revoke func(context.Context, auth.Revocation) error
+	// Revoked is told of every revocation once it is in force, as Issued is.
+	Revoked func(Revoked)
 }
 
 // Issued is the record of one credential: all but its password.
@@ -40,30 +49,35 @@ type Issued struct {
 	ID             string // of the credential
 	User, Role     string
 	At, Expires    time.Time
+	// What the request gave for the record: at most 128 bytes of printable text
+	// each.
+	Label, ConsentRef string
+
+	Route   Route
+	Client  netip.Addr // who asked, behind the proxies that are trusted
+	Request string     // its id
 }
 
 // Server serves the credential API.
 type Server struct {
-	minting  atomic.Pointer[minting]
-	uris     []string
-	stun     []string
-	now      func() time.Time
-	log      *slog.Logger
-	issued   func(Issued)
-	counters Counters
-	routes   map[string]route
+	live    atomic.Pointer[live]
+	uris    []string
+	stun    []string
+	now     func() time.Time
+	log     *slog.Logger
+	issued  func(Issued)
+	revoked func(Revoked)
+	// revokeHook is Options.Revoke.
+	revokeHook func(context.Context, auth.Revocation) error
+	counters   Counters
 }
 
-// minting is who signs and who may ask. It may be replaced between requests.
-type minting struct {
-	issuer *auth.Issuer
-	keys   keyring
-}
-
-// route is what a path answers to.
-type route struct {
-	method string
-	serve  http.HandlerFunc
+// live is who signs and who may ask. It may be replaced between requests.
+type live struct {
+	issuer  *auth.Issuer
+	keys    keyring
+	origins map[string]bool // of all keys
+	proxies Proxies
 }
 
 // New checks the options and opens nothing. The error joins every fault found
@@ -84,26 +98,35 @@ func New(o Options) (*Server, error) {
 		stun:   slices.Clone(o.STUN),
 		now:    o.Now,
 		log:    o.Log,
-		issued: o.Issued,
+		issued: o.Issued, revoked: o.Revoked, revokeHook: o.Revoke,
 	}
-	faults = append(faults, s.Set(o.Issuer, o.Keys), checkURIs(o.URIs, o.STUN))
+	faults = append(faults, s.Set(o.Issuer, o.Keys, o.Proxies), checkURIs(o.URIs, o.STUN))
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
-	}
-	s.routes = map[string]route{
-		"/v1/credentials": {http.MethodPost, s.serveCredentials},
 	}
 	return s, nil
 }
 
 // Set replaces who signs and who may ask, for requests from now on. The error
-// joins every fault of the keys, and then those before stay.
-func (s *Server) Set(issuer *auth.Issuer, keys []APIKey) error {
-	ring, err := newKeyring(keys, issuer, s.now())
-	if err != nil {
+// joins every fault of the keys, and then those before stay. It must not be
+// called twice at a time.
+func (s *Server) Set(issuer *auth.Issuer, keys []APIKey, proxies Proxies) error {
+	next := &live{issuer: issuer, origins: map[string]bool{}, proxies: slices.Clone(proxies)}
+	var before keyring
+	if now := s.live.Load(); now != nil {
+		before = now.keys
+	}
+	var err error
+	if next.keys, err = newKeyring(keys, issuer, s.now(), before); err != nil {
 		return err
 	}
-	s.minting.Store(&minting{issuer, ring})
+	for _, g := range next.keys {
+		if g.MayRevoke && s.revokeHook == nil {
+			return fmt.Errorf("issuer: API key %q may revoke, and Options.Revoke is nil", g.ID)
+		}
+		maps.Copy(next.origins, g.origins)
+	}
+	s.live.Store(next)
 	return nil
 }
 
@@ -134,36 +157,6 @@ func (s *Server) HTTPServer() *http.Server {
 		DisableGeneralOptionsHandler: true,
 	}
 }
-
-// serve finds the route. http.ServeMux would answer some paths with a redirect
-// or in plain text.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error("credential request failed", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			s.refuse(w, internal)
-		}
-	}()
-	if len(r.TransferEncoding) > 0 {
-		// Where a proxy before us measures a chunked body by another rule, the
-		// rest of it is a request the proxy never saw. Nothing is read from
-		// this connection any more.
-		w.Header().Set("Connection", "close")
-	}
-	route, ok := s.routes[r.URL.Path]
-	if !ok {
-		s.refuse(w, &refusal{NotFound, "", "there is nothing here; credentials are at POST /v1/credentials"})
-		return
-	}
-	if r.Method != route.method {
-		w.Header().Set("Allow", route.method)
-		s.refuse(w, &refusal{MethodNotAllowed, "", "use " + route.method})
-		return
-	}
-	route.serve(w, r)
-}
-
-var internal = &refusal{Internal, "", "the server failed to make a credential; try again"}
 
 // checkURIs finds every fault of the addresses handed out.
 func checkURIs(turn, stun []string) error {

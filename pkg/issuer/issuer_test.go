@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +35,10 @@ type bed struct {
 	plain   string // the API key "app"
 	log     *bytes.Buffer
 	records []Issued
+	revoked []Revoked
+	inForce []auth.Revocation
+	fault   error      // of the next revocations
+	test    *testing.T // nil in fuzzing and benchmarks
 }
 
 // newIssuer signs under masterKey, with roles default, guest (an hour, relay
@@ -48,7 +53,11 @@ func newIssuer(t testing.TB, random io.Reader) *auth.Issuer {
 	guest.Name, guest.TTL, guest.MaxTTL, guest.RelayOnly = "guest", time.Hour, time.Hour, true
 	admin.Name = "admin"
 	ring, err := auth.NewKeyring(auth.Options{
-		Keys:  []auth.Key{{ID: "k1", Secret: secret}},
+		Keys: []auth.Key{{ID: "k1", Secret: secret}},
+		Shared: []auth.Shared{
+			{ID: "talk", Tenant: "acme", Secret: sharedSecret(t, 1)},
+			{ID: "synapse", Tenant: "matrix", Secret: sharedSecret(t, 2)},
+		},
 		Roles: []auth.Role{auth.DefaultRole(), guest, admin},
 	})
 	if err != nil {
@@ -61,9 +70,19 @@ func newIssuer(t testing.TB, random io.Reader) *auth.Issuer {
 	return issuer
 }
 
+func sharedSecret(t testing.TB, seed byte) auth.Secret {
+	t.Helper()
+	s, err := auth.NewRandomSecret(rand.NewChaCha8([32]byte{seed}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func newBed(t testing.TB, change ...func(*Options)) *bed {
 	t.Helper()
 	b := &bed{log: new(bytes.Buffer)}
+	b.test, _ = t.(*testing.T)
 	plain, key, err := NewAPIKey(rand.NewChaCha8([32]byte{1}), "app")
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +97,13 @@ func newBed(t testing.TB, change ...func(*Options)) *bed {
 		Now:    func() time.Time { return start },
 		Log:    slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Issued: func(i Issued) { b.records = append(b.records, i) },
+		Revoke: func(_ context.Context, r auth.Revocation) error {
+			if b.fault == nil {
+				b.inForce = append(b.inForce, r)
+			}
+			return b.fault
+		},
+		Revoked: func(r Revoked) { b.revoked = append(b.revoked, r) },
 	}
 	for _, f := range change {
 		f(&b.options)
@@ -99,9 +125,35 @@ func (b *bed) post(body string, change ...func(*http.Request)) *httptest.Respons
 	for _, f := range change {
 		f(r)
 	}
+	return b.do(r)
+}
+
+// do has the server answer a request, and holds the answer of a test against the
+// OpenAPI document.
+func (b *bed) do(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
+	var sent bytes.Buffer
+	r.Body = io.NopCloser(io.TeeReader(r.Body, &sent))
 	b.Handler().ServeHTTP(w, r)
+	if b.test != nil {
+		b.test.Helper()
+		c, err := theContract()
+		if err != nil {
+			b.test.Fatal(err)
+		}
+		if err := c.check(r, sent.Bytes(), w); err != nil {
+			b.test.Errorf("%s %s is not as documented: %v\n%s", r.Method, r.URL, err, w.Body)
+		}
+	}
 	return w
+}
+
+// refused is how often anything was refused under code.
+func (b *bed) refused(code Code) (n uint64) {
+	for r := range Route(NumRoutes) {
+		n += b.Counters().Refused(r, code)
+	}
+	return n
 }
 
 func wantProblem(t *testing.T, w *httptest.ResponseRecorder, code Code, field string) problem {
@@ -114,11 +166,11 @@ func wantProblem(t *testing.T, w *httptest.ResponseRecorder, code Code, field st
 	}
 	status := codes[code].status
 	if w.Code != status || p.Status != status || p.Code != code.String() || p.Field != field ||
-		p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Detail == "" {
+		p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Detail == "" || p.RequestID != w.Header().Get("X-Request-Id") {
 		t.Errorf("%d %+v, want %d %s field %q", w.Code, p, status, code, field)
 	}
 	h := w.Header()
-	if h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" || h.Get("Server") != "" {
+	if h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Origin" || h.Get("Server") != "" {
 		t.Errorf("headers %v", h)
 	}
 	return p
@@ -140,9 +192,7 @@ func TestRefusals(t *testing.T) {
 		says       string
 	}{
 		{"GET", "", method("GET"), MethodNotAllowed, "", "POST"},
-		{"HEAD", "", method("HEAD"), MethodNotAllowed, "", "POST"},
 		{"PUT", "{}", method("PUT"), MethodNotAllowed, "", "POST"},
-		{"OPTIONS", "", method("OPTIONS"), MethodNotAllowed, "", "POST"},
 		{"lower-case method", "", method("post"), MethodNotAllowed, "", "POST"},
 		{"other path", "", path("/"), NotFound, "", "/v1/credentials"},
 		{"trailing slash", "", path("/v1/credentials/"), NotFound, "", ""},
@@ -209,6 +259,22 @@ func TestRefusals(t *testing.T) {
 		{"ttl null", `{"ttl":null}`, none, InvalidTTL, "ttl", "number"},
 		{"ttl object", `{"ttl":{}}`, none, InvalidTTL, "ttl", "number"},
 
+		{"transports empty", `{"transports":[]}`, none, InvalidTransports, "transports", "one or more"},
+		{"transports null", `{"transports":null}`, none, InvalidTransports, "transports", ""},
+		{"transports text", `{"transports":"udp"}`, none, InvalidTransports, "transports", ""},
+		{"transports of another name", `{"transports":["udp","dtls"]}`, none, InvalidTransports, "transports", ""},
+		{"transports of another case", `{"transports":["UDP"]}`, none, InvalidTransports, "transports", ""},
+		{"transports of numbers", `{"transports":[1]}`, none, InvalidTransports, "transports", ""},
+		{"a transport twice", `{"transports":["udp","udp"]}`, none, InvalidTransports, "transports", ""},
+		{"transports twice", `{"transports":["udp"],"transports":["udp"]}`, none, DuplicateField, "transports", ""},
+		{"label number", `{"label":7}`, none, InvalidLabel, "label", "string"},
+		{"label too long", `{"label":"` + strings.Repeat("a", 129) + `"}`, none, InvalidLabel, "label", "128"},
+		{"label with a line end", `{"label":"a\nb"}`, none, InvalidLabel, "label", "printable"},
+		{"label with a bidi override", `{"label":"a\u202eb"}`, none, InvalidLabel, "label", "printable"},
+		{"label twice", `{"label":"a","label":"b"}`, none, DuplicateField, "label", ""},
+		{"consent_ref empty", `{"consent_ref":""}`, none, InvalidConsentRef, "consent_ref", "empty"},
+		{"consent_ref with NUL", `{"consent_ref":"\u0000"}`, none, InvalidConsentRef, "consent_ref", "printable"},
+
 		{"role of another key", `{"role":"admin"}`, none, InvalidRole, "role", "default, guest"},
 		{"role that is not there", `{"role":"x"}`, none, InvalidRole, "role", "default, guest"},
 		{"role empty", `{"role":""}`, none, InvalidRole, "role", "empty"},
@@ -222,15 +288,15 @@ func TestRefusals(t *testing.T) {
 			if !strings.Contains(p.Detail, tt.says) {
 				t.Errorf("detail %q does not say %q", p.Detail, tt.says)
 			}
-			if allow := w.Header().Get("Allow"); (allow == "POST") != (tt.code == MethodNotAllowed) {
+			if allow := w.Header().Get("Allow"); (allow == "POST, OPTIONS") != (tt.code == MethodNotAllowed) {
 				t.Errorf("Allow = %q", allow)
 			}
 			if len(b.records) != 0 || b.Counters().Issued() != 0 {
 				t.Error("a credential was issued")
 			}
 			for c := range Code(NumCodes) {
-				if want := map[bool]uint64{true: 1}[c == tt.code]; b.Counters().Refused(c) != want {
-					t.Errorf("refused %s = %d, want %d", c, b.Counters().Refused(c), want)
+				if want := map[bool]uint64{true: 1}[c == tt.code]; b.refused(c) != want {
+					t.Errorf("refused %s = %d, want %d", c, b.refused(c), want)
 				}
 			}
 			if b.log.Len() != 0 {
@@ -287,10 +353,11 @@ func TestForgedKeys(t *testing.T) {
 		"1 MB":                {"Bearer tk_" + strings.Repeat("a", 1<<20) + "_" + secret},
 		"foreign id":          {"Bearer tk_a\xffp_" + secret},
 	}
-	want := b.post("{}", func(r *http.Request) { r.Header.Del("Authorization") })
+	same := func(r *http.Request) { r.Header.Set("X-Request-Id", "same") }
+	want := b.post("{}", same, func(r *http.Request) { r.Header.Del("Authorization") })
 	for name, lines := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := b.post("{}", func(r *http.Request) { r.Header["Authorization"] = lines })
+			w := b.post("{}", same, func(r *http.Request) { r.Header["Authorization"] = lines })
 			if w.Code != want.Code || w.Body.String() != want.Body.String() || fmt.Sprint(w.Header()) != fmt.Sprint(want.Header()) {
 				t.Errorf("the answer differs from that to no key:\n%d %v %s\n%d %v %s",
 					w.Code, w.Header(), w.Body, want.Code, want.Header(), want.Body)

@@ -2,17 +2,15 @@ package issuer
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
-	"turnpike/auth"
+	"turnpike/ratelimit"
 )
 
 const (
@@ -34,8 +32,8 @@ type APIKey struct {
 	// Hash is the SHA-256 of the whole key as the app sends it, from "tk_" to
 	// the last character (printf %s "$KEY" | sha256sum).
 	Hash [sha256.Size]byte
-	// Tenant says whose key it is, in the record of what it mints. It is no
-	// part of a credential.
+	// Tenant says whose key it is: [A-Za-z0-9_-]{0,32}. It is signed into every
+	// credential, so that the limits of the tenant hold for its users.
 	Tenant string
 	// Roles are the roles a request may name, the first one the default. None:
 	// auth.DefaultRoleName alone.
@@ -43,6 +41,19 @@ type APIKey struct {
 	// MaxTTL caps the lifetime of what the key mints, below the cap of the
 	// role. Whole seconds; 0: the role's cap alone.
 	MaxTTL time.Duration
+	// AllowQueryKey lets the key be a parameter of /turn/credentials, where logs
+	// of others keep it: for clients that can send it in no other way.
+	AllowQueryKey bool
+	// MayRevoke lets the key take back credentials of its tenant; without a tenant
+	// those of any by their ids.
+	MayRevoke bool
+	// Rate is how often the key may ask; none: no limit.
+	Rate ratelimit.Rate
+	// Networks are where the key may be used from; none: everywhere.
+	Networks []netip.Prefix
+	// Origins are the pages that may use the key, as browsers write them:
+	// https://app.example.org. Such a key is no secret. None: no page may.
+	Origins []string
 }
 
 // NewAPIKey makes a key: plain, tk_<id>_<43 characters>, is shown to the app's
@@ -72,6 +83,17 @@ func (k *APIKey) check() error {
 	if k.MaxTTL < 0 || k.MaxTTL%time.Second != 0 {
 		faults = append(faults, fmt.Errorf("max TTL %v: want whole seconds, or 0 for the role's", k.MaxTTL))
 	}
+	for _, network := range k.Networks {
+		if !network.IsValid() || network != network.Masked() {
+			faults = append(faults, fmt.Errorf("network %v: want ADDRESS/BITS, with no bit set behind BITS", network))
+		}
+	}
+	for i, origin := range k.Origins {
+		faults = append(faults, checkOrigin(origin))
+		if slices.Contains(k.Origins[:i], origin) {
+			faults = append(faults, fmt.Errorf("origin %q is listed twice", origin))
+		}
+	}
 	for i, role := range k.Roles {
 		if role == "" {
 			faults = append(faults, errors.New("a role without a name: leave Roles empty for the default role"))
@@ -95,84 +117,4 @@ func isName(s string) bool {
 		}
 	}
 	return true
-}
-
-// keyring finds keys by id.
-type keyring map[string]*grant
-
-// newKeyring checks the keys and looks up their roles.
-func newKeyring(keys []APIKey, issuer *auth.Issuer, now time.Time) (keyring, error) {
-	if len(keys) == 0 {
-		return nil, errors.New("issuer: no API keys: nobody could mint; give one at least")
-	}
-	var faults []error
-	ring := make(keyring, len(keys))
-	for _, k := range keys {
-		if ring[k.ID] != nil {
-			faults = append(faults, fmt.Errorf("issuer: API key %q: the id is taken; give each key its own", k.ID))
-		}
-		g, err := newGrant(k, issuer, now)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("issuer: API key %q: %w", k.ID, err))
-		}
-		ring[k.ID] = g
-	}
-	return ring, errors.Join(faults...)
-}
-
-// newGrant looks up the roles of a key. All that an auth.Issuer tells of a role
-// is in a credential, so one is made for each and thrown away.
-func newGrant(k APIKey, issuer *auth.Issuer, now time.Time) (*grant, error) {
-	g := &grant{APIKey: k}
-	names := k.Roles
-	if len(names) == 0 {
-		names = []string{auth.DefaultRoleName}
-	}
-	faults := []error{k.check()}
-	for _, name := range names {
-		c, err := issuer.Issue(auth.Request{Role: name}, now)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("role %q: %w", name, err))
-			continue
-		}
-		g.roles = append(g.roles, c.Role)
-	}
-	return g, errors.Join(faults...)
-}
-
-// authenticate gives the key a request was sent with, or nil. What is wrong
-// with the header makes no difference to the answer, and an unknown id costs
-// the same hash and comparison as a wrong secret.
-func (k keyring) authenticate(h http.Header) *grant {
-	plain, id, ok := bearer(h)
-	if !ok {
-		return nil
-	}
-	known, found := k[id]
-	if !found {
-		known = &grant{}
-	}
-	hash := sha256.Sum256([]byte(plain))
-	if subtle.ConstantTimeCompare(hash[:], known.Hash[:]) != 1 || !found {
-		return nil
-	}
-	return known
-}
-
-// bearer takes the API key out of the one Authorization header (RFC 6750
-// §2.1). Two of them are refused: which one counts is a matter on which a
-// proxy and we might differ. The secret's length is fixed, so the id, which may
-// hold the separator too, ends where it begins.
-func bearer(h http.Header) (plain, id string, ok bool) {
-	lines := h.Values("Authorization")
-	if len(lines) != 1 {
-		return "", "", false
-	}
-	scheme, plain, _ := strings.Cut(lines[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(plain, keyPrefix) ||
-		len(plain) < minKeyLen || len(plain) > maxKeyLen {
-		return "", "", false
-	}
-	end := len(plain) - keyChars - 1
-	return plain, plain[len(keyPrefix):end], plain[end] == '_'
 }

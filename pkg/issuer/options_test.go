@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -24,11 +25,24 @@ func TestNewRefuses(t *testing.T) {
 		{"no id", func(o *Options) { o.Keys[0].ID = "" }, []string{`API key ""`, "1 to 32"}},
 		{"foreign id", func(o *Options) { o.Keys[0].ID = "a b" }, []string{`API key "a b"`, "1 to 32"}},
 		{"same id", func(o *Options) { o.Keys = append(o.Keys, o.Keys[0]) }, []string{`API key "app"`, "taken"}},
+		{"bad tenant", func(o *Options) { o.Keys[0].Tenant = "a.b" }, []string{`API key "app"`, "tenant"}},
 		{"no hash", func(o *Options) { o.Keys[0].Hash = [32]byte{} }, []string{`API key "app"`, "SHA-256"}},
 		{"negative ttl", func(o *Options) { o.Keys[0].MaxTTL = -time.Second }, []string{`API key "app"`, "whole seconds"}},
 		{"half a second", func(o *Options) { o.Keys[0].MaxTTL = time.Second / 2 }, []string{"whole seconds"}},
 		{"unknown role", func(o *Options) { o.Keys[0].Roles = []string{"boss"} }, []string{`API key "app"`, `role "boss"`}},
 		{"role twice", func(o *Options) { o.Keys[0].Roles = []string{"guest", "guest"} }, []string{`role "guest" is listed twice`}},
+		{"half a rate", func(o *Options) { o.Keys[0].Rate.Burst = 1 }, []string{`API key "app"`, "above 0"}},
+		{"bits behind a network", func(o *Options) { o.Keys[0].Networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")} }, []string{"10.0.0.1/8"}},
+		{"no network", func(o *Options) { o.Keys[0].Networks = []netip.Prefix{{}} }, []string{"want ADDRESS/BITS"}},
+		{"origin twice", func(o *Options) { o.Keys[0].Origins = []string{"https://a.example", "https://a.example"} }, []string{"https://a.example", "twice"}},
+		{"any origin", func(o *Options) { o.Keys[0].Origins = []string{"*"} }, []string{`origin "*"`}},
+		{"no origin", func(o *Options) { o.Keys[0].Origins = []string{"null"} }, []string{`origin "null"`}},
+		{"origin without TLS", func(o *Options) { o.Keys[0].Origins = []string{"http://a.example"} }, []string{"want https://HOST"}},
+		{"origin with a path", func(o *Options) { o.Keys[0].Origins = []string{"https://a.example/"} }, []string{"want https://HOST"}},
+		{"origin in upper case", func(o *Options) { o.Keys[0].Origins = []string{"https://A.example"} }, []string{"want https://HOST"}},
+		{"origin with the default port", func(o *Options) { o.Keys[0].Origins = []string{"https://a.example:443"} }, []string{"want https://HOST"}},
+		{"origin with a user", func(o *Options) { o.Keys[0].Origins = []string{"https://u@a.example"} }, []string{"want https://HOST"}},
+		{"wildcard origin", func(o *Options) { o.Keys[0].Origins = []string{"https://*.a.example"} }, []string{"no wildcards"}},
 		{"role without a name", func(o *Options) { o.Keys[0].Roles = []string{""} }, []string{"role without a name"}},
 		{"no URIs", func(o *Options) { o.URIs = nil }, []string{"0 TURN URIs"}},
 		{"too many URIs", func(o *Options) { o.URIs = make([]string, 9) }, []string{"9 TURN URIs"}},
@@ -68,7 +82,7 @@ func TestNewCopies(t *testing.T) {
 func TestSet(t *testing.T) {
 	b := newBed(t)
 	old := b.plain
-	if err := b.Set(newIssuer(t, nil), nil); err == nil {
+	if err := b.Set(newIssuer(t, nil), nil, nil); err == nil {
 		t.Error("no key at all was taken")
 	}
 	b.mustPost(t, "")
@@ -76,7 +90,7 @@ func TestSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Set(newIssuer(t, nil), []APIKey{key}); err != nil {
+	if err := b.Set(newIssuer(t, nil), []APIKey{key}, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantProblem(t, b.post("", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+old) }), Unauthorized, "")

@@ -3,6 +3,7 @@ package netpolicy
 import (
 	"errors"
 	"net/netip"
+	"slices"
 )
 
 // ClientOptions are an operator's lists of clients.
@@ -16,6 +17,9 @@ type ClientOptions struct {
 	// PresetSelf.
 	Routes    []netip.Prefix
 	HostAddrs []netip.Addr
+	// Always come whatever the lines say: where the server asks itself from
+	// whether it is well.
+	Always []netip.Addr
 }
 
 // Clients says who may come. It is immutable and safe for use by many
@@ -23,6 +27,7 @@ type ClientOptions struct {
 type Clients struct {
 	mode        Mode
 	deny, allow *list
+	always      []netip.Addr
 }
 
 // NewClients makes lists of clients. The error joins every fault, each with its
@@ -41,6 +46,9 @@ func NewClients(o ClientOptions) (*Clients, error) {
 		mode:  o.Mode,
 		deny:  newList("Deny", o.Deny, host, portless, &faults),
 		allow: newList("Allow", o.Allow, host, allowing, &faults),
+	}
+	for _, addr := range o.Always {
+		c.always = append(c.always, plain(addr))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -71,6 +79,14 @@ func (c *Clients) judge(addr netip.Addr) finding {
 	if !addr.IsValid() {
 		return finding{rule: Invalid}
 	}
+	f := c.byLines(addr)
+	if !f.rule.allows() && slices.Contains(c.always, addr) {
+		return finding{rule: OwnHealth}
+	}
+	return f
+}
+
+func (c *Clients) byLines(addr netip.Addr) finding {
 	if f := c.denial(addr); f.rule == OperatorDeny {
 		return f
 	}

@@ -51,6 +51,22 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// The server's own address comes whatever the lines say, and no other does.
+func TestServerIsItsOwnClient(t *testing.T) {
+	for _, o := range []ClientOptions{{Mode: AllowList}, {Deny: lines("0.0.0.0/0", "::/0")}} {
+		o.Always = addrs("::ffff:198.41.0.4", "2600::1")
+		c := mustClients(t, o)
+		for a, want := range map[string]bool{"198.41.0.4": true, "::ffff:198.41.0.4": true, "2600::1": true, "198.41.0.5": false, "2600::2": false} {
+			if got := c.Admits(addr(a)); got != want {
+				t.Errorf("%s: %v: %s", a, got, c.Explain(addr(a)))
+			}
+		}
+		if got := c.Explain(addr("2600::1")); !strings.Contains(got, "allowed by own_health: ") {
+			t.Error(got)
+		}
+	}
+}
+
 func TestClientFaults(t *testing.T) {
 	placed := line("10.0.0.0/8")
 	placed.Place = "policy.d/10.yaml:3:7"

@@ -57,6 +57,8 @@ func (f finding) reason() string {
 		return "allow line " + f.line.String()
 	case OwnHost:
 		return "an address of this host, and not a live relay port; only an allow line of this one address opens it"
+	case OwnHealth:
+		return "an address that this server listens on, from which it asks itself whether it is well"
 	case DefaultDeny:
 		return "no line names it, and the mode is allow list"
 	case RoleDeny:

@@ -39,6 +39,7 @@ const (
 	DefaultAllow  // nothing names it, and the mode is Public
 	OwnRelay      // permission for an own relay address; a port decides later
 	LiveRelay     // a currently allocated relay port of ours
+	OwnHealth     // a client: where the server asks itself from whether it is well
 
 	NumRules int = iota
 )
@@ -54,7 +55,7 @@ var ruleNames = [NumRules]string{
 	Transition: "transition", CloudPlatform: "cloud_platform", Discard: "discard",
 	Protocol: "protocol_assignment", Reserved: "reserved", DefaultDeny: "default_deny", RoleDeny: "role_deny",
 	OperatorAllow: "operator_allow", DefaultAllow: "default_allow",
-	OwnRelay: "own_relay", LiveRelay: "live_relay",
+	OwnRelay: "own_relay", LiveRelay: "live_relay", OwnHealth: "own_health",
 }
 
 // String is the rule's name in metrics and records.
