@@ -61,11 +61,11 @@ func (l *loader) policy() policySettings {
 	host, _ := hostnet.Read() // an error comes again where the policy is made
 	_, err := newPolicy(p, host, nil, nil)
 	l.lineFaults("policy", holding(c.PeerLines(), now), err)
+	l.roleFaults(host, now)
 	_, err = p.Clients.on(host)
 	l.lineFaults("policy.clients", holding(c.ClientLines(), now), err)
 	_, err = p.IssuerClients.on(host)
 	l.lineFaults("policy.issuer_clients", holding(c.IssuerClientLines(), now), err)
-	l.roleFaults(host, now)
 	return p
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,7 +96,7 @@ type revoked struct {
 func (p *parts) revoke(x auth.Revocation) (revoked, error) {
 	s, now := p.settings.Load(), time.Now()
 	if x.Until.IsZero() && x.Kind != auth.RevokeKey {
-		x.Until = now.Add(s.longestTTL() + 2*auth.ClockSkew)
+		x.Until = s.forgotten(x, now)
 	}
 	x, n, err := p.relay.Revoke(x)
 	if err != nil {
@@ -105,7 +106,7 @@ func (p *parts) revoke(x auth.Revocation) (revoked, error) {
 		"before", x.Before, "until", x.Until, "sessions_ended", n)
 	done := revoked{Revocation: x, Sessions: n, Notes: []string{}} // [] in JSON, not null
 	if x.Kind == auth.RevokeKey && !s.hasKey(x.ID) {
-		done.Notes = append(done.Notes, "no issuer key or shared secret of the configuration in force has this id")
+		done.Notes = append(done.Notes, "no issuer key, shared secret or static user of the configuration in force has this id")
 	}
 	if p.revoked.file == "" {
 		done.Notes = append(done.Notes, "a restart forgets it: there is no credentials.revocations_file")
@@ -131,6 +132,20 @@ func (p *parts) kept(now time.Time) error {
 	return fmt.Errorf("it is in force, and a restart undoes it: %w", err)
 }
 
+// never is beyond every clock.
+var never = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+// forgotten is when nothing is left of what is revoked now. A static user's
+// password does not expire.
+func (s *settings) forgotten(x auth.Revocation, now time.Time) time.Time {
+	for _, u := range s.Keyring.Static {
+		if x.Kind == auth.RevokeUser && u.Name == x.User && u.Tenant == x.Tenant {
+			return never
+		}
+	}
+	return now.Add(s.longestTTL() + 2*auth.ClockSkew)
+}
+
 // longestTTL is the longest life of a credential under any role.
 func (s *settings) longestTTL() time.Duration {
 	longest := time.Duration(0)
@@ -144,15 +159,8 @@ func (s *settings) longestTTL() time.Duration {
 }
 
 func (s *settings) hasKey(id string) bool {
-	for _, k := range s.Keyring.Keys {
-		if k.ID == id {
-			return true
-		}
-	}
-	for _, k := range s.Keyring.Shared {
-		if k.ID == id {
-			return true
-		}
-	}
-	return false
+	k := &s.Keyring
+	return slices.ContainsFunc(k.Keys, func(k auth.Key) bool { return k.ID == id }) ||
+		slices.ContainsFunc(k.Shared, func(s auth.Shared) bool { return s.ID == id }) ||
+		slices.ContainsFunc(k.Static, func(u auth.StaticUser) bool { return u.ID == id })
 }

@@ -36,7 +36,7 @@ func revokeCommand() *cobra.Command {
 	ask := func(c *cobra.Command, x auth.Revocation) error { return changeRevocation(c, *at, *lift, x) }
 	c.AddCommand(
 		revokeID("credential", "the id of a credential, as records and the issuer have it", auth.RevokeCredential, ask),
-		revokeID("key", "the id of an issuer key or shared secret; that of an API key is in no credential", auth.RevokeKey, ask),
+		revokeID("key", "the id of an issuer key, shared secret or static user; that of an API key is in no credential", auth.RevokeKey, ask),
 		revokeUserCommand(ask), revokeListCommand(at))
 	return c
 }

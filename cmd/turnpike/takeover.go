@@ -102,7 +102,7 @@ func newIssuer(u *up, log *logs) (*issuer.Server, error) {
 		Issued:  func(i issuer.Issued) { logIssued(log.Logger, i) },
 		Revoked: func(r issuer.Revoked) { logRevoked(log.Logger, r) },
 		Revoke: func(_ context.Context, r auth.Revocation) error {
-			_, _, err := u.parts.relay.Revoke(r)
+			_, err := u.parts.revoke(r)
 			return err
 		},
 	})
