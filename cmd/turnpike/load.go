@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -146,7 +147,8 @@ func (l *loader) ring(s *settings) {
 	if len(uris) == 0 {
 		uris = []string{"turn:turn.example:3478?transport=udp"} // the real ones are made of checked parts
 	}
-	_, err = issuer.New(issuer.Options{Issuer: maker, Keys: s.Issuer.Keys, URIs: uris, Log: slog.New(slog.DiscardHandler)})
+	_, err = issuer.New(issuer.Options{Issuer: maker, Keys: s.Issuer.Keys, URIs: uris, Log: slog.New(slog.DiscardHandler),
+		Revoke: func(context.Context, auth.Revocation) error { return nil }})
 	l.wrong("issuer", err)
 }
 
@@ -223,7 +225,7 @@ func (l *loader) issuer(s *settings) issuerSettings {
 	}
 	for _, k := range c.APIKeys {
 		key := issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL,
-			Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
+			MayRevoke: k.MayRevoke, Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
 		if k.MintsPerMinute > 0 {
 			key.Rate = ratelimit.Rate{PerSecond: float64(k.MintsPerMinute) / 60, Burst: k.MintsBurst}
 		}

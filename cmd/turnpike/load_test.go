@@ -78,7 +78,7 @@ issuer:
   public_host: turn.example.org
   uris: ["turn:edge.example.org:443?transport=tcp"]
   trusted_proxies: [10.4.0.0/16]
-  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s, mints_per_minute: 90, mints_burst: 55, networks: [10.5.0.0/16], origins: ["https://a.example"], allow_query_key: true}]
+  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s, may_revoke: true, mints_per_minute: 90, mints_burst: 55, networks: [10.5.0.0/16], origins: ["https://a.example"], allow_query_key: true}]
 operator: {listen: ["127.0.0.1:4005"]}
 policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [{match: 10.3.4.0-10.3.4.255, ports: [5000-5001, 5003], comment: c, ticket: t}, {match: self, expires_at: 2020-01-01T00:00:00Z}],
   clients: {mode: allowlist, allow: [rfc1918], deny: [10.3.5.1]}, issuer_clients: {mode: allowlist, allow: [10.3.6.0/24], deny: [10.3.6.1]}, directory: lists, allow_empty: true}
@@ -165,7 +165,7 @@ func unusualWant(t *testing.T) *settings {
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
 			Listen: []endpoint{{network: "tcp4", address: "127.0.0.1:4004"}, {network: "unix", address: "/run/issuer.sock"}},
-			Keys: []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second,
+			Keys: []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second, MayRevoke: true,
 				Rate: ratelimit.Rate{PerSecond: 1.5, Burst: 55}, Networks: []netip.Prefix{prefix("10.5.0.0/16")}, Origins: []string{"https://a.example"}, AllowQueryKey: true}},
 			Proxies: issuer.Proxies{prefix("10.4.0.0/16")},
 			Host:    "turn.example.org", URIs: []string{"turn:edge.example.org:443?transport=tcp"}},
@@ -224,7 +224,7 @@ func TestEveryKeyArrives(t *testing.T) {
 // unsettled are settings that no configuration sets: those of a development
 // server, what is known once the server runs, and what is the relay's own.
 var unsettled = []string{"OtherPorts", "DevKey", "Issuer.Listen.secure", "Operator.secure",
-	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured"}
+	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured", "Keyring.Roles.Transports"}
 
 // TestUnusualSaysEveryKey, or else the test above would not miss a new one.
 func TestUnusualSaysEveryKey(t *testing.T) {

@@ -47,6 +47,12 @@ func logIssued(log *slog.Logger, i issuer.Issued) {
 	log.Info("credential issued", args...)
 }
 
+// logRevoked writes the record of a revocation.
+func logRevoked(log *slog.Logger, r issuer.Revoked) {
+	log.Info("credentials revoked", "kind", r.Kind, "id", r.ID, "user", r.User, "tenant", r.Tenant, "before", r.Before,
+		"api_key", r.APIKey, "client", r.Client, "request", r.Request)
+}
+
 // snapshot reads every part's counters for a scrape.
 func (p *parts) snapshot() metrics.Snapshot {
 	st, s := p.relay.Stats(), p.settings.Load()

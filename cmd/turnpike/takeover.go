@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -97,6 +98,11 @@ func newIssuer(u *up, log *logs) (*issuer.Server, error) {
 	return issuer.New(issuer.Options{
 		Issuer: u.parts.access.issuer, Keys: u.settings.Issuer.Keys, Proxies: u.settings.Issuer.Proxies,
 		URIs: turn, STUN: stun, Log: log.Logger,
-		Issued: func(i issuer.Issued) { logIssued(log.Logger, i) },
+		Issued:  func(i issuer.Issued) { logIssued(log.Logger, i) },
+		Revoked: func(r issuer.Revoked) { logRevoked(log.Logger, r) },
+		Revoke: func(_ context.Context, r auth.Revocation) error {
+			_, _, err := u.parts.relay.Revoke(r)
+			return err
+		},
 	})
 }

@@ -93,6 +93,7 @@ var allowedInTests = map[string]string{
 	"github.com/prometheus/client_model":       "reads an exposition",
 	"github.com/prometheus/common":             "parses an exposition",
 	"github.com/rogpeppe/go-internal":          "testscript: the binary as its user runs it",
+	"go.yaml.in/yaml/v3":                       "reads the OpenAPI document",
 	"github.com/santhosh-tekuri/jsonschema/v6": "validates the example against the schema",
 	"go.yaml.in/yaml/v3":                       "parses what is printed as YAML",
 	"golang.org/x/mod":                         "compares versions",

@@ -41,6 +41,9 @@ type APIKey struct {
 	// Caps the lifetime of what the key mints, in whole seconds; 0s: the cap of
 	// the role alone.
 	MaxTTL time.Duration `yaml:"max_ttl" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
+	// Whether it may take back credentials: of its tenant, and without a tenant
+	// any.
+	MayRevoke bool `yaml:"may_revoke" default:"false" unit:"true or false" apply:"live"`
 	// How often it may ask; 0: no limit.
 	MintsPerMinute int `yaml:"mints_per_minute" default:"6000" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`
 	// How many of them at once.

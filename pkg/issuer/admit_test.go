@@ -184,8 +184,11 @@ func TestHead(t *testing.T) {
 	if w.Code != 200 || w.Body.Len() != 0 || w.Header().Get("Content-Type") != "application/json" || len(b.records) != 0 {
 		t.Errorf("%d %v %s, %d credentials", w.Code, w.Header(), w.Body, len(b.records))
 	}
-	if w := b.rest(http.MethodHead, "", "", ""); w.Code != http.StatusUnauthorized {
-		t.Errorf("without a key: %d", w.Code)
+	if w := b.rest(http.MethodHead, "", "", ""); w.Code != http.StatusUnauthorized || w.Body.Len() != 0 {
+		t.Errorf("without a key: %d %s", w.Code, w.Body)
+	}
+	if w := b.post("", func(r *http.Request) { r.Method = http.MethodHead }); w.Code != http.StatusMethodNotAllowed || w.Body.Len() != 0 {
+		t.Errorf("where there is no GET: %d %s", w.Code, w.Body)
 	}
 }
 

@@ -20,27 +20,38 @@ func (s *Server) serveCredentials(c *call) (any, *refusal) {
 		return nil, refused
 	}
 	if c.URL.RawQuery != "" {
-		return nil, &refusal{code: QueryNotAllowed, detail: "send parameters as JSON in the body, not in the URL"}
+		return nil, noQuery
 	}
 	a, refused := readAsk(c.w, c.Request)
 	if refused != nil {
 		return nil, refused
 	}
-	return s.mint(c, key, a)
+	return asBody(s.mint(c, key, a))
+}
+
+var noQuery = &refusal{code: QueryNotAllowed, detail: "send parameters as JSON in the body, not in the URL"}
+
+// asBody keeps a nil answer from being a body.
+func asBody(a *answer, r *refusal) (any, *refusal) {
+	if r != nil {
+		return nil, r
+	}
+	return a, nil
 }
 
 // mint issues what was asked for, within what the key may give, and records it.
 // HEAD has nothing made: nobody would get it.
-func (s *Server) mint(c *call, key *grant, a ask) (any, *refusal) {
-	request, refused := key.request(a)
+func (s *Server) mint(c *call, key *grant, a ask) (*answer, *refusal) {
+	role, request, refused := key.request(a)
 	if refused != nil {
 		return nil, refused
 	}
-	if a.transports != 0 && a.transports&s.offered() == 0 {
-		return nil, &refusal{code: InvalidTransports, field: "transports", detail: "this server is reached over " + s.offered().String()}
+	over, refused := s.over(a.transports, role)
+	if refused != nil {
+		return nil, refused
 	}
 	if c.Method == http.MethodHead {
-		return empty{}, nil
+		return new(answer), nil
 	}
 	now := s.now()
 	made, err := c.live.issuer.Issue(request, now)
@@ -60,7 +71,7 @@ func (s *Server) mint(c *call, key *grant, a ask) (any, *refusal) {
 			Route: c.route, Client: c.client, Request: c.id,
 		})
 	}
-	return s.answer(made, a.transports), nil
+	return s.answer(made, over), nil
 }
 
 func value(s *string) string {
@@ -80,12 +91,12 @@ type grant struct {
 
 // request turns what was asked into what is issued. Role and lifetime are the
 // key's to allow, so they are judged here and not left to auth.
-func (g *grant) request(a ask) (auth.Request, *refusal) {
+func (g *grant) request(a ask) (*auth.Role, auth.Request, *refusal) {
 	role := g.roles[0]
 	if a.role != nil {
 		i := slices.IndexFunc(g.roles, func(r *auth.Role) bool { return r.Name == *a.role })
 		if i < 0 {
-			return auth.Request{}, &refusal{code: InvalidRole, field: "role", detail: "this API key may give the roles " + g.roleNames()}
+			return nil, auth.Request{}, &refusal{code: InvalidRole, field: "role", detail: "this API key may give the roles " + g.roleNames()}
 		}
 		role = g.roles[i]
 	}
@@ -97,11 +108,11 @@ func (g *grant) request(a ask) (auth.Request, *refusal) {
 	if a.ttl != nil {
 		limit := int64(most / time.Second) // compared in seconds: no ttl overflows
 		if *a.ttl < 1 || *a.ttl > limit {
-			return auth.Request{}, &refusal{code: InvalidTTL, field: "ttl", detail: fmt.Sprintf("ttl must be 1 to %d seconds", limit)}
+			return nil, auth.Request{}, &refusal{code: InvalidTTL, field: "ttl", detail: fmt.Sprintf("ttl must be 1 to %d seconds", limit)}
 		}
 		ttl = time.Duration(*a.ttl) * time.Second
 	}
-	return auth.Request{User: value(a.user), Tenant: g.Tenant, Role: role.Name, TTL: ttl}, nil
+	return role, auth.Request{User: value(a.user), Tenant: g.Tenant, Role: role.Name, TTL: ttl}, nil
 }
 
 func (g *grant) roleNames() string {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"turnpike/auth"
 )
 
 const (
@@ -26,8 +28,8 @@ const (
 // ask is what a request asks for; nil fields were not in it.
 type ask struct {
 	user, role        *string
-	ttl               *int64     // seconds
-	transports        transports // none: all that there are
+	ttl               *int64          // seconds
+	transports        auth.Transports // none: those of the role
 	label, consentRef *string
 }
 
@@ -54,10 +56,12 @@ func readAsk(w http.ResponseWriter, r *http.Request) (ask, *refusal) {
 		return ask{}, refused
 	}
 	if mediaType(r.Header) != "application/json" {
-		return ask{}, &refusal{code: UnsupportedMediaType, detail: "send the body with Content-Type: application/json"}
+		return ask{}, notJSONType
 	}
 	return decode(body)
 }
+
+var notJSONType = &refusal{code: UnsupportedMediaType, detail: "send the body with Content-Type: application/json"}
 
 // mediaType is the one content type of a body; "" if there are several, or none.
 func mediaType(h http.Header) string {
@@ -125,20 +129,26 @@ func (a *ask) field(name string, dec *json.Decoder) *refusal {
 	if err != nil {
 		return notJSON
 	}
+	if name == "ttl" {
+		return a.setTTL(value)
+	}
+	return a.text(name, value)
+}
+
+// text reads the value of what is text.
+func (a *ask) text(name string, value json.Token) *refusal {
 	switch name {
 	case "user":
 		return text(&a.user, InvalidUser, "user", value)
 	case "role":
 		return text(&a.role, InvalidRole, "role", value)
-	case "ttl":
-		return a.setTTL(value)
 	case "label":
 		return note(&a.label, InvalidLabel, "label", value)
 	case "consent_ref":
 		return note(&a.consentRef, InvalidConsentRef, "consent_ref", value)
 	}
 	return &refusal{code: UnknownField,
-		detail: fmt.Sprintf("unknown field %s: the fields are user, ttl, role, transports, label and consent_ref", quote(name))}
+		detail: fmt.Sprintf("there is no field %s: they are user, ttl, role, transports, label and consent_ref", quote(name))}
 }
 
 func text(to **string, code Code, name string, value json.Token) *refusal {

@@ -22,6 +22,12 @@
 // the TURN REST API already (draft-uberti-behave-turn-rest-00): service,
 // username, ttl and key (or api, apiKey) in the query, a form or JSON.
 //
+// GET /v1/ice-servers is an RTCConfiguration and nothing else. With a key that
+// says so ([APIKey].MayRevoke) DELETE /v1/credentials/{id}, POST
+// /v1/users/{user}/revoke and POST /v1/keys/{id}/revoke take back what was given,
+// of the key's own tenant. GET /openapi.yaml says all of it in OpenAPI 3.1; the
+// tests hold every answer against it.
+//
 // Minting keeps no state: a repeated request gives another credential and
 // undoes nothing, so there is no idempotency key.
 //

@@ -161,6 +161,20 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// A body that does not come in time is answered like anything else.
+func TestSlowBodyIsTold(t *testing.T) {
+	b := newBed(t)
+	b.dial(t, func(c net.Conn) {
+		raw := "POST /v1/credentials HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b.plain + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+		if got := exchange(t, c, raw); fmt.Sprint(got) != "[408]" {
+			t.Errorf("answered %v", got)
+		}
+	})
+	if n := b.Counters().Refused(Credentials, RequestTimeout); n != 1 {
+		t.Errorf("counted %d", n)
+	}
+}
+
 // One who never reads the answer is let go of too.
 func TestClientThatDoesNotRead(t *testing.T) {
 	b := newBed(t)

@@ -40,15 +40,15 @@ type iceServer struct {
 
 // answer dresses a credential in the addresses it is for. STUN is over UDP, so
 // whoever wants none of that is told of none.
-func (s *Server) answer(c auth.Credential, over transports) answer {
+func (s *Server) answer(c auth.Credential, over auth.Transports) *answer {
 	uris, stun := s.uris, s.stun
 	if over != 0 {
-		uris = slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return transportOf(uri)&over == 0 })
+		uris = slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return !over.Have(transportOf(uri)) })
 	}
-	if over != 0 && over&overUDP == 0 {
+	if !over.Have(auth.UDP) {
 		stun = nil
 	}
-	a := answer{
+	a := &answer{
 		ID:                 c.ID,
 		Username:           c.Username,
 		Password:           c.Password,

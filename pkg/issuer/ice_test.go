@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"turnpike/auth"
 )
 
 func (b *bed) mustPost(t *testing.T, body string) ([]byte, answer) {
@@ -116,6 +118,37 @@ func TestTransports(t *testing.T) {
 		if !reflect.DeepEqual(a.URIs, want) || !reflect.DeepEqual(a.ICEServers[len(a.ICEServers)-1].URLs, want) {
 			t.Errorf("%s: %v and %v, want %v", body, a.URIs, a.ICEServers, want)
 		}
+	}
+}
+
+// A client is told of the ways that its role is for, and may ask for no other.
+func TestTransportsOfTheRole(t *testing.T) {
+	role := auth.DefaultRole()
+	role.Transports = auth.UDP | auth.TLS
+	secret, err := auth.NewSecret(masterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := auth.NewKeyring(auth.Options{Keys: []auth.Key{{ID: "k1", Secret: secret}}, Roles: []auth.Role{role}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := auth.NewIssuer(ring, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t, func(o *Options) { o.Issuer, o.Keys[0].Roles = issuer, nil })
+	for body, want := range map[string][]string{
+		"":                       {turnURIs[0], turnURIs[2]},
+		`{"transports":["tls"]}`: {turnURIs[2]},
+	} {
+		if _, a := b.mustPost(t, body); !reflect.DeepEqual(a.URIs, want) {
+			t.Errorf("%s: %v, want %v", body, a.URIs, want)
+		}
+	}
+	p := wantProblem(t, b.post(`{"transports":["tls","tcp"]}`), InvalidTransports, "transports")
+	if p.Detail != "the role default is for udp, tls" {
+		t.Errorf("detail %q", p.Detail)
 	}
 }
 

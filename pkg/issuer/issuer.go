@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,11 @@ type Options struct {
 	// Issued is told of every credential before it is sent; nil means nobody.
 	// It runs in the request's goroutine, several at once, and must not block.
 	Issued func(Issued)
+	// Revoke puts a revocation in force and gives what auth.Revocations.Add does.
+	// It is needed if a key may revoke.
+	Revoke func(context.Context, auth.Revocation) error
+	// Revoked is told of every revocation once it is in force, as Issued is.
+	Revoked func(Revoked)
 }
 
 // Issued is the record of one credential: all but its password.
@@ -54,13 +60,16 @@ type Issued struct {
 
 // Server serves the credential API.
 type Server struct {
-	live     atomic.Pointer[live]
-	uris     []string
-	stun     []string
-	now      func() time.Time
-	log      *slog.Logger
-	issued   func(Issued)
-	counters Counters
+	live    atomic.Pointer[live]
+	uris    []string
+	stun    []string
+	now     func() time.Time
+	log     *slog.Logger
+	issued  func(Issued)
+	revoked func(Revoked)
+	// revokeHook is Options.Revoke.
+	revokeHook func(context.Context, auth.Revocation) error
+	counters   Counters
 }
 
 // live is who signs and who may ask. It may be replaced between requests.
@@ -89,7 +98,7 @@ func New(o Options) (*Server, error) {
 		stun:   slices.Clone(o.STUN),
 		now:    o.Now,
 		log:    o.Log,
-		issued: o.Issued,
+		issued: o.Issued, revoked: o.Revoked, revokeHook: o.Revoke,
 	}
 	faults = append(faults, s.Set(o.Issuer, o.Keys, o.Proxies), checkURIs(o.URIs, o.STUN))
 	if err := errors.Join(faults...); err != nil {
@@ -112,6 +121,9 @@ func (s *Server) Set(issuer *auth.Issuer, keys []APIKey, proxies Proxies) error 
 		return err
 	}
 	for _, g := range next.keys {
+		if g.MayRevoke && s.revokeHook == nil {
+			return fmt.Errorf("issuer: API key %q may revoke, and Options.Revoke is nil", g.ID)
+		}
 		maps.Copy(next.origins, g.origins)
 	}
 	s.live.Store(next)

@@ -44,6 +44,9 @@ type APIKey struct {
 	// AllowQueryKey lets the key be a parameter of /turn/credentials, where logs
 	// of others keep it: for clients that can send it in no other way.
 	AllowQueryKey bool
+	// MayRevoke lets the key take back credentials of its tenant; without a tenant
+	// those of any by their ids.
+	MayRevoke bool
 	// Rate is how often the key may ask; none: no limit.
 	Rate ratelimit.Rate
 	// Networks are where the key may be used from; none: everywhere.

@@ -31,6 +31,13 @@ const (
 	InvalidLabel                     // label of a wrong type or too long
 	InvalidConsentRef                // consent_ref of a wrong type or too long
 	InvalidService                   // a service other than turn
+	InvalidFormat                    // a format other than array
+	InvalidID                        // the path names no credential that could be
+	InvalidRevocation                // what can't be revoked so
+	NoSuchKey                        // the path names no shared secret of the tenant
+	RevocationNotAllowed             // the API key may not revoke
+	RevocationsFull                  // no more revocations are held
+	Unavailable                      // a part of ours did not answer in time
 	Internal                         // our fault
 	NumCodes             int  = iota
 )
@@ -63,6 +70,13 @@ var codes = [NumCodes]struct {
 	InvalidLabel:         {"invalid_label", http.StatusBadRequest},
 	InvalidConsentRef:    {"invalid_consent_ref", http.StatusBadRequest},
 	InvalidService:       {"invalid_service", http.StatusBadRequest},
+	InvalidFormat:        {"invalid_format", http.StatusBadRequest},
+	InvalidID:            {"invalid_id", http.StatusBadRequest},
+	InvalidRevocation:    {"invalid_revocation", http.StatusBadRequest},
+	NoSuchKey:            {"no_such_key", http.StatusNotFound},
+	RevocationNotAllowed: {"revocation_not_allowed", http.StatusForbidden},
+	RevocationsFull:      {"revocations_full", http.StatusInsufficientStorage},
+	Unavailable:          {"unavailable", http.StatusServiceUnavailable},
 	Internal:             {"internal", http.StatusInternalServerError},
 }
 
@@ -101,7 +115,7 @@ func (s *Server) refuse(c *call, r *refusal) {
 	if r.code == Unauthorized {
 		c.w.Header().Set("WWW-Authenticate", `Bearer realm="turnpike"`)
 	}
-	write(c.w, code.status, "application/problem+json", problem{
+	c.write(code.status, "application/problem+json", problem{
 		Type:      "about:blank",
 		Title:     http.StatusText(code.status),
 		Status:    code.status,

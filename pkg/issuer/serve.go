@@ -19,6 +19,11 @@ const (
 	Elsewhere   Route = iota // no path of ours
 	Credentials              // /v1/credentials
 	TURNREST                 // /turn/credentials
+	ICEServers               // /v1/ice-servers
+	Credential               // /v1/credentials/{id}
+	RevokeUser               // /v1/users/{user}/revoke
+	RevokeKey                // /v1/keys/{id}/revoke
+	OpenAPI                  // /openapi.yaml
 	NumRoutes   int   = iota
 )
 
@@ -38,6 +43,11 @@ var routes = [NumRoutes]route{
 	Elsewhere:   {name: "elsewhere"},
 	Credentials: {"credentials", []string{"v1", "credentials"}, []string{"POST"}, (*Server).serveCredentials},
 	TURNREST:    {"turn_rest", []string{"turn", "credentials"}, []string{"GET", "HEAD", "POST"}, (*Server).serveTURNREST},
+	ICEServers:  {"ice_servers", []string{"v1", "ice-servers"}, []string{"GET", "HEAD"}, (*Server).serveICEServers},
+	Credential:  {"credential", []string{"v1", "credentials", variable}, []string{"DELETE"}, (*Server).serveDelete},
+	RevokeUser:  {"revoke_user", []string{"v1", "users", variable, "revoke"}, []string{"POST"}, (*Server).serveRevokeUser},
+	RevokeKey:   {"revoke_key", []string{"v1", "keys", variable, "revoke"}, []string{"POST"}, (*Server).serveRevokeKey},
+	OpenAPI:     {"openapi", []string{"openapi.yaml"}, []string{"GET", "HEAD"}, (*Server).serveOpenAPI},
 }
 
 // String is the route's name in metrics and records.
@@ -116,7 +126,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		c.options(&routes[c.route])
 	default:
 		s.counters.served[c.route].Add(1)
-		send(w, body)
+		c.send(body)
 	}
 }
 
@@ -157,31 +167,38 @@ func requestID(h http.Header) string {
 
 var internal = &refusal{code: Internal, detail: "the server failed to answer; try again"}
 
-// empty is the answer to HEAD, which is the header of the answer to GET.
-type empty struct{}
+// page is a success that is no JSON value.
+type page struct {
+	contentType string
+	text        []byte
+}
 
-// send answers a success: nil is nothing, all else one JSON value. There is
-// nobody left to tell if the app has gone.
-func send(w http.ResponseWriter, body any) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
+// send answers a success: nil is nothing, all else one JSON value or a page.
+func (c *call) send(body any) {
 	switch body := body.(type) {
 	case nil:
-		w.WriteHeader(http.StatusNoContent)
-	case empty:
-		h.Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusOK)
+		c.w.Header().Set("Cache-Control", "no-store")
+		c.w.WriteHeader(http.StatusNoContent)
+	case page:
+		c.head(http.StatusOK, body.contentType)
+		_, _ = c.w.Write(body.text) // net/http leaves it out for HEAD
 	default:
-		write(w, http.StatusOK, "application/json", body)
+		c.write(http.StatusOK, "application/json", body)
 	}
 }
 
-// write sends one JSON value.
-func write(w http.ResponseWriter, status int, contentType string, body any) {
-	h := w.Header()
+// write sends one JSON value. There is nobody left to tell if the app has gone.
+func (c *call) write(status int, contentType string, body any) {
+	c.head(status, contentType)
+	if c.Method != http.MethodHead {
+		_ = json.NewEncoder(c.w).Encode(body)
+	}
+}
+
+func (c *call) head(status int, contentType string) {
+	h := c.w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
+	c.w.WriteHeader(status)
 }

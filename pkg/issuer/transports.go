@@ -3,62 +3,38 @@ package issuer
 import (
 	"encoding/json"
 	"strings"
-)
 
-// transports is a set of ways from a client to the server.
-type transports uint8
-
-const (
-	overUDP transports = 1 << iota
-	overTCP
-	overTLS
+	"turnpike/auth"
 )
 
 var transportNames = []struct {
 	name string
-	bit  transports
-}{{"udp", overUDP}, {"tcp", overTCP}, {"tls", overTLS}}
+	bit  auth.Transports
+}{{"udp", auth.UDP}, {"tcp", auth.TCP}, {"tls", auth.TLS}}
 
-func (t transports) String() string {
-	var names []string
+func names(t auth.Transports) string {
+	var all []string
 	for _, n := range transportNames {
-		if t&n.bit != 0 {
-			names = append(names, n.name)
+		if t.Have(n.bit) {
+			all = append(all, n.name)
 		}
 	}
-	return strings.Join(names, ", ")
-}
-
-func parseTransport(name string) (transports, bool) {
-	for _, n := range transportNames {
-		if n.name == name {
-			return n.bit, true
-		}
-	}
-	return 0, false
+	return strings.Join(all, ", ")
 }
 
 // transportOf is the way of a URI that checkTURN has let pass.
-func transportOf(uri string) transports {
+func transportOf(uri string) auth.Transports {
 	switch {
 	case strings.HasPrefix(uri, "turns:"):
-		return overTLS
+		return auth.TLS
 	case strings.HasSuffix(uri, "=tcp"):
-		return overTCP
+		return auth.TCP
 	}
-	return overUDP
-}
-
-// offered are the ways that there are.
-func (s *Server) offered() (over transports) {
-	for _, uri := range s.uris {
-		over |= transportOf(uri)
-	}
-	return over
+	return auth.UDP
 }
 
 var notTransports = &refusal{code: InvalidTransports, field: "transports",
-	detail: `transports must be a list of one or more of "udp", "tcp" and "tls", each once; leave it out for all`}
+	detail: "transports are one or more of udp, tcp and tls, each once (a list in JSON, with commas between them in a query); leave it out for all"}
 
 func (a *ask) setTransports(dec *json.Decoder) *refusal {
 	if a.transports != 0 {
@@ -81,10 +57,30 @@ func (a *ask) setTransports(dec *json.Decoder) *refusal {
 }
 
 func (a *ask) addTransport(name string) *refusal {
-	bit, ok := parseTransport(name)
-	if !ok || a.transports&bit != 0 {
-		return notTransports
+	for _, n := range transportNames {
+		if n.name == name && a.transports&n.bit == 0 {
+			a.transports |= n.bit
+			return nil
+		}
 	}
-	a.transports |= bit
-	return nil
+	return notTransports
+}
+
+// over chooses the ways that the client is told of: those asked for, which have
+// to be the role's, as far as this server has them.
+func (s *Server) over(asked auth.Transports, role *auth.Role) (auth.Transports, *refusal) {
+	if role.Transports != 0 && asked&^role.Transports != 0 {
+		return 0, &refusal{code: InvalidTransports, field: "transports", detail: "the role " + role.Name + " is for " + names(role.Transports)}
+	}
+	if asked == 0 {
+		asked = role.Transports
+	}
+	var offered auth.Transports
+	for _, uri := range s.uris {
+		offered |= transportOf(uri)
+	}
+	if asked != 0 && asked&offered == 0 {
+		return 0, &refusal{code: InvalidTransports, field: "transports", detail: "this server is reached over " + names(offered) + ", and not over " + names(asked)}
+	}
+	return asked, nil
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"turnpike/auth"
 )
 
 // keyParameters are the names under which clients of the TURN REST API send
@@ -58,7 +60,7 @@ func (s *Server) serveTURNREST(c *call) (any, *refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	answer, refused := s.mint(c, key, a)
+	answer, refused := asBody(s.mint(c, key, a))
 	if refused != nil && refused.field == "user" {
 		refused.field = "username"
 	}
@@ -85,11 +87,13 @@ func readParameters(w http.ResponseWriter, r *http.Request) (parameters, *refusa
 		detail: "send the body with Content-Type: application/x-www-form-urlencoded or application/json"}
 }
 
+// notForm has other words than net/url, whose repeat the text: it may hold a key.
+var notForm = &refusal{code: InvalidForm, detail: "the query or the form is not well-formed: a stray % or a semicolon"}
+
 func (p parameters) addForm(text string) *refusal {
 	form, err := url.ParseQuery(text)
 	if err != nil {
-		// Its words repeat the text, which may hold a key.
-		return &refusal{code: InvalidForm, detail: "the query or the form is not well-formed: a stray % or a semicolon"}
+		return notForm
 	}
 	for _, name := range slices.Sorted(maps.Keys(form)) {
 		for _, value := range form[name] {
@@ -142,14 +146,14 @@ func (p parameters) ask(h http.Header) (a ask, _ *refusal) {
 
 // selkiesTransport is the one that Selkies' headers ask for; without them any.
 // There is no TURN over DTLS here: TLS is over TCP.
-func selkiesTransport(h http.Header) transports {
+func selkiesTransport(h http.Header) auth.Transports {
 	switch protocol := h.Get("X-Turn-Protocol"); {
 	case h.Get("X-Turn-Tls") == "true":
-		return overTLS
+		return auth.TLS
 	case protocol == "udp":
-		return overUDP
+		return auth.UDP
 	case protocol == "tcp":
-		return overTCP
+		return auth.TCP
 	}
 	return 0
 }
