@@ -95,7 +95,6 @@ var allowedInTests = map[string]string{
 	"github.com/rogpeppe/go-internal":          "testscript: the binary as its user runs it",
 	"go.yaml.in/yaml/v3":                       "reads the OpenAPI document",
 	"github.com/santhosh-tekuri/jsonschema/v6": "validates the example against the schema",
-	"go.yaml.in/yaml/v3":                       "parses what is printed as YAML",
 	"golang.org/x/mod":                         "compares versions",
 	"golang.org/x/sys":                         "namespaces and capabilities",
 	"golang.org/x/time":                        "rates",
