@@ -41,7 +41,7 @@ func Apps() []App {
 		{Name: "bigbluebutton", Title: "BigBlueButton", Into: "/etc/bigbluebutton/turn-stun-servers.xml; restart with bbb-conf --restart"},
 		{Name: "galene", Title: "Galene", NoUsers: true, Into: "data/ice-servers.json, which it reads again by itself", TTL: 24 * time.Hour},
 		{Name: "home-assistant", Title: "Home Assistant", Kind: Static, Into: "configuration.yaml; restart Home Assistant"},
-		{Name: "janus", Title: "Janus", Kind: Issued, QueryKey: true, Into: "janus.jcfg, into its section nat; restart Janus"},
+		{Name: "janus", Title: "Janus", Kind: Issued, QueryKey: true, Into: "the section nat of janus.jcfg; restart Janus"},
 		{Name: "javascript", Title: "your own application, in JavaScript", Kind: Issued, Into: "a module; the first function is for the server, the second for the page"},
 		{Name: "jitsi", Title: "Jitsi Meet", NoUsers: true, ReadsFile: true, Into: "the configuration of its Prosody, /etc/prosody/conf.avail/HOST.cfg.lua, above the VirtualHost; restart Prosody"},
 		{Name: "livekit", Title: "LiveKit", ReadsFile: true, Into: "livekit.yaml; restart LiveKit"},
