@@ -60,11 +60,13 @@ type Identity struct {
 	CredentialID string    // empty if minted by an application, and of a static user
 	KeyID        string    // the issuer key, shared secret or static user that fits
 	Expires      time.Time // zero for a static user
-	Issued       time.Time // not before then; whole seconds, see Revocation. Zero for a static user
+	Issued       time.Time // not before then; whole seconds, see Revocation; zero for a static user
 	// What signs the session's messages, also after Expires. A key that the
 	// verifier does not accept is zero.
 	Key       LongTermKey
 	SHA256Key SHA256Key
+
+	static bool // see IsStatic
 }
 
 // KeyOf is the key of an algorithm; nil if there is none.
