@@ -60,7 +60,7 @@ type Identity struct {
 	CredentialID string    // empty if minted by an application, and of a static user
 	KeyID        string    // the issuer key, shared secret or static user that fits
 	Expires      time.Time // zero for a static user
-	Issued       time.Time // not before then; whole seconds, zero for a static user, see Revocation
+	Issued       time.Time // not before then; whole seconds, see Revocation; zero for a static user
 	// What signs the session's messages, also after Expires. A key that the
 	// verifier does not accept is zero.
 	Key       LongTermKey
