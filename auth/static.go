@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // StaticUser is a user whose password does not expire, for clients that can be
@@ -47,7 +46,7 @@ type static struct {
 // identity is who the user is in a realm. It has a key for each algorithm, as far
 // as there is one.
 func (u *static) identity(realm string, algorithms []Algorithm) *Identity {
-	id := &Identity{Username: u.Name, User: u.Name, Tenant: u.Tenant, Role: u.role, KeyID: u.ID}
+	id := &Identity{Username: u.Name, User: u.Name, Tenant: u.Tenant, Role: u.role, KeyID: u.ID, static: true}
 	password := string(u.Password.Bytes())
 	for _, a := range algorithms {
 		switch {
@@ -63,7 +62,7 @@ func (u *static) identity(realm string, algorithms []Algorithm) *Identity {
 }
 
 // IsStatic reports whether the credential never expires.
-func (id *Identity) IsStatic() bool { return id.Expires.IsZero() }
+func (id *Identity) IsStatic() bool { return id.static }
 
 // Holds reports whether who was let in is still to be served: a static user only
 // as long as there is one of that name with that password. Whatever else was let
@@ -78,11 +77,7 @@ func (v *Verifier) Holds(id *Identity) bool {
 
 // nobody's key is asked where there is no static user of that name, so that the
 // work is the same. What it signs is nobody's.
-var nobody = Identity{
-	Key:       DeriveKey("", "", ""),
-	SHA256Key: DeriveSHA256Key("", "", ""),
-	Expires:   time.Unix(0, 0),
-}
+var nobody = Identity{Key: DeriveKey("", "", ""), SHA256Key: DeriveSHA256Key("", "", "")}
 
 // askStatic asks for the key of a static user; nil if it was not the user's.
 // known reports whether there is one of that name.

@@ -60,11 +60,13 @@ type Identity struct {
 	CredentialID string    // empty if minted by an application, and of a static user
 	KeyID        string    // the issuer key, shared secret or static user that fits
 	Expires      time.Time // zero for a static user
-	Issued       time.Time // not before then; whole seconds, zero for a static user, see Revocation
+	Issued       time.Time // not before then; whole seconds, see Revocation; zero for a static user
 	// What signs the session's messages, also after Expires. A key that the
 	// verifier does not accept is zero.
 	Key       LongTermKey
 	SHA256Key SHA256Key
+
+	static bool // see IsStatic
 }
 
 // KeyOf is the key of an algorithm; nil if there is none.
@@ -152,14 +154,12 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		return Identity{}, WrongSignature
 	}
 	name, err := ParseUsername(username)
+	var user *Identity // a static one, who has signed
 	known := false
 	if len(v.static) > 0 && !name.Issued() {
-		var who *Identity
-		if who, known = v.askStatic(username, as, signed); who != nil {
-			if v.revoked.Revoked(who) {
-				return Identity{}, Revoked
-			}
-			return *who, OK
+		user, known = v.askStatic(username, as, signed)
+		if user != nil && !v.revoked.Revoked(user) {
+			return *user, OK
 		}
 	}
 	signers, outcome := v.candidates(name, err)
@@ -182,13 +182,13 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		if outcome = worth; outcome != OK {
 			continue
 		}
-		user, found := s.rule.user(name.User)
+		holder, found := s.rule.user(name.User)
 		if !found {
 			outcome = NoUser
 			continue
 		}
 		id := Identity{
-			Username: username, User: user, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
+			Username: username, User: holder, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
 			CredentialID: name.CredentialID, KeyID: s.id,
 			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, s.longest(role)),
 		}
@@ -200,8 +200,11 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		v.addKeys(&id, s, as)
 		return id, OK
 	}
-	if known {
-		outcome = WrongSignature // not a BadUsername: it is a static user's
+	switch {
+	case user != nil:
+		outcome = Revoked
+	case known:
+		outcome = WrongSignature // and no BadUsername: it is a static user's
 	}
 	return Identity{}, outcome
 }
