@@ -21,32 +21,42 @@ type Bearer struct {
 // Explain tells what Verify would make of a username with the right password. It
 // says nothing of a signature and takes no care of equal work: it is for the
 // operator, and never for a client.
-func (k *Keyring) Explain(username string, now time.Time) Explanation {
+func (v *Verifier) Explain(username string, now time.Time) Explanation {
 	name, err := ParseUsername(username)
 	e := Explanation{Name: name, Err: err}
 	switch {
 	case err != nil:
-		if u := k.static[username]; u != nil {
-			e.Bearers = []Bearer{{KeyID: u.ID, Tenant: u.Tenant, User: u.Name, Role: u.role}}
+		if u := v.static[username]; u != nil {
+			e.Bearers = []Bearer{v.bearer(u, OK)}
 		}
 	case name.Issued():
-		if s := k.keys[name.KeyID]; s != nil {
-			e.Bearers = []Bearer{s.bearer(name, k.roles[name.Role], now)}
+		if s := v.ring.keys[name.KeyID]; s != nil {
+			e.Bearers = []Bearer{v.signedBy(s, name, v.ring.roles[name.Role], now)}
 		}
 	default:
-		for _, s := range k.shared {
-			e.Bearers = append(e.Bearers, s.bearer(name, s.role, now))
+		for _, s := range v.ring.shared {
+			e.Bearers = append(e.Bearers, v.signedBy(s, name, s.role, now))
 		}
 	}
 	return e
 }
 
-func (s *signer) bearer(name Username, role *Role, now time.Time) Bearer {
-	b := Bearer{KeyID: s.id, Tenant: s.tenant, Role: role, Outcome: s.judge(name, role, now)}
+func (v *Verifier) signedBy(s *signer, name Username, role *Role, now time.Time) Bearer {
+	outcome := s.judge(name, role, now)
 	user, found := s.rule.user(name.User)
-	if !found && b.Outcome == OK {
-		b.Outcome = NoUser
+	if !found && outcome == OK {
+		outcome = NoUser
 	}
-	b.User = user
-	return b
+	id := Identity{User: user, Tenant: s.tenant, Role: role, CredentialID: name.CredentialID, KeyID: s.id}
+	if role != nil {
+		id.Issued = issued(name, s.longest(role))
+	}
+	return v.bearer(&id, outcome)
+}
+
+func (v *Verifier) bearer(id *Identity, outcome Outcome) Bearer {
+	if outcome == OK && v.revoked.Revoked(id) {
+		outcome = Revoked
+	}
+	return Bearer{KeyID: id.KeyID, Tenant: id.Tenant, User: id.User, Role: id.Role, Outcome: outcome}
 }

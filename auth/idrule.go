@@ -12,7 +12,7 @@ const (
 	// is applied for every wrong password, and takes time by its steps and the
 	// length of the user, which is MaxUser at most.
 	maxRuleText  = 256
-	maxRuleSteps = 100
+	maxRuleSteps = 64
 )
 
 // IDRule says who the user of a username is, for whom limits a user hold. The

@@ -87,11 +87,7 @@ func (s *signer) judge(name Username, role *Role, now time.Time) Outcome {
 	if role == nil {
 		return UnknownRole
 	}
-	ahead := role.MaxTTL
-	if s.maxTTL > 0 {
-		ahead = s.maxTTL
-	}
-	first, last := now.Unix(), now.Add(ahead+ClockSkew).Unix()
+	first, last := now.Unix(), now.Add(s.longest(role)+ClockSkew).Unix()
 	fits := s.rule.fits(name.User)
 	switch {
 	case name.Expires < first: // equal is in time, as in coturn
@@ -102,4 +98,12 @@ func (s *signer) judge(name Username, role *Role, now time.Time) Outcome {
 		return NoUser
 	}
 	return OK
+}
+
+// longest is how long a credential may live at most.
+func (s *signer) longest(role *Role) time.Duration {
+	if s.maxTTL > 0 {
+		return s.maxTTL
+	}
+	return role.MaxTTL
 }

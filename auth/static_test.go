@@ -120,6 +120,26 @@ func TestStaticUserIsLetGo(t *testing.T) {
 	}
 }
 
+// A revoked static user is refused for all of the work, and a wrong password says
+// nothing of it.
+func TestStaticUserRevoked(t *testing.T) {
+	for _, x := range []Revocation{{Kind: RevokeKey, ID: "home"}, {Kind: RevokeUser, Tenant: "house", User: "alice"}} {
+		r := NewRevocations()
+		v := mustVerifier(t, withStatic(t)).Without(r)
+		mustAdd(t, r, x)
+		right, wrong := clientOf("alice", staticPassword), clientOf("alice", "wrong")
+		if id, got := v.Verify("alice", now, MD5, right.signed); got != Revoked || id != (Identity{}) || right.asked != 3 {
+			t.Errorf("%s: %v after %d keys", x.Kind, got, right.asked)
+		}
+		if _, got := v.Verify("alice", now, MD5, wrong.signed); got != WrongSignature || wrong.asked != 3 {
+			t.Errorf("%s, wrong password: %v after %d keys", x.Kind, got, wrong.asked)
+		}
+		if _, got := v.Verify("old", now, MD5, clientOf("old", "from coturn").signed); got != OK {
+			t.Errorf("%s, another: %v", x.Kind, got)
+		}
+	}
+}
+
 func TestStaticNames(t *testing.T) {
 	for _, name := range []string{"a", "alice", "alice@example.org", "home assistant", "5g", "1e9", "é", strings.Repeat("u", MaxUser)} {
 		if err := CheckStaticName(name); err != nil {

@@ -154,13 +154,12 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		return Identity{}, WrongSignature
 	}
 	name, err := ParseUsername(username)
+	var user *Identity // a static one, who has signed
 	known := false
 	if len(v.static) > 0 && !name.Issued() {
-		var who *Identity
-		if who, known = v.askStatic(username, as, signed); v.revoked.Revoked(who) {
-			return Identity{}, Revoked
-		} else if who != nil {
-			return *who, OK
+		user, known = v.askStatic(username, as, signed)
+		if user != nil && !v.revoked.Revoked(user) {
+			return *user, OK
 		}
 	}
 	signers, outcome := v.candidates(name, err)
@@ -183,15 +182,15 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		if outcome = worth; outcome != OK {
 			continue
 		}
-		user, found := s.rule.user(name.User)
+		holder, found := s.rule.user(name.User)
 		if !found {
 			outcome = NoUser
 			continue
 		}
 		id := Identity{
-			Username: username, User: user, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
+			Username: username, User: holder, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
 			CredentialID: name.CredentialID, KeyID: s.id,
-			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, role.MaxTTL),
+			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, s.longest(role)),
 		}
 		if v.revoked.Revoked(&id) {
 			outcome = Revoked
@@ -201,8 +200,11 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		v.addKeys(&id, s, as)
 		return id, OK
 	}
-	if known {
-		outcome = WrongSignature // not a BadUsername: it is a static user's
+	switch {
+	case user != nil:
+		outcome = Revoked
+	case known:
+		outcome = WrongSignature // and no BadUsername: it is a static user's
 	}
 	return Identity{}, outcome
 }

@@ -25,7 +25,7 @@ func staticVerifier(t *testing.T, name, password string) *auth.Verifier {
 }
 
 // A static user's session goes on as long as there is that user with that
-// password; its credential has no expiry to end it.
+// password, and ends as it is changed; its credential has no expiry to end it.
 func TestStaticUserGoesOnUntilRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := memBed(t, setup{options: func(o *relay.Options) { o.EndExpired = true }})
@@ -43,8 +43,36 @@ func TestStaticUserGoesOnUntilRemoved(t *testing.T) {
 		expect(t, 0)(alice.CreatePermission(peerN(1)))
 
 		must(t, b.server.SetAccess(staticVerifier(t, "alice", "Wm3Kd9Sx6Fg1Jp5Y"), nil))
+		if r := <-b.ended; r.Why != relay.EndRevoked || r.User != "alice" || r.End.Sub(r.Start) != 5*time.Minute {
+			t.Errorf("%s of %s after %s", r.Why, r.User, r.End.Sub(r.Start))
+		}
 		expect(t, 401)(alice.Refresh(600 * time.Second))
+		expect(t, 401)(alice.Allocate())
+
+		alice.User.Password = "Wm3Kd9Sx6Fg1Jp5Y"
+		expect(t, 0)(alice.Allocate())
 		must(t, b.server.SetAccess(staticVerifier(t, "bob", staticPassword), nil))
+		if r := <-b.ended; r.Why != relay.EndRevoked {
+			t.Errorf("%s", r.Why)
+		}
 		expect(t, 401)(alice.CreatePermission(peerN(1)))
 	})
+}
+
+// A revocation names static users by their ids and names, as others.
+func TestStaticUserIsRevoked(t *testing.T) {
+	for _, r := range []auth.Revocation{{Kind: auth.RevokeKey, ID: "home"}, {Kind: auth.RevokeUser, User: "alice"}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := memBed(t, setup{})
+			must(t, b.server.SetAccess(staticVerifier(t, "alice", staticPassword), nil))
+			conn := b.host()
+			defer conn.Close()
+			alice := relaytest.NewClient(conn, b.addr, relaytest.User{Name: "alice", Password: staticPassword})
+			expect(t, 0)(alice.Allocate())
+			if _, n, err := b.server.Revoke(r); n != 1 || err != nil {
+				t.Errorf("%s: %d sessions ended, %v", r.Kind, n, err)
+			}
+			expect(t, 401)(alice.Allocate())
+		})
+	}
 }

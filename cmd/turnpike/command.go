@@ -26,7 +26,8 @@ func command() *cobra.Command {
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), secretCommand(), credentialsCommand(), apiKeyCommand(), healthCommand(), reloadCommand(), loadCommand(), snippetCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), secretCommand(), credentialsCommand(), apiKeyCommand(), snippetCommand(),
+		healthCommand(), reloadCommand(), revokeCommand(), loadCommand(), versionCommand())
 	return root
 }
 

@@ -121,21 +121,36 @@ func verifyCommand() *cobra.Command {
 	file := configFlag(c)
 	c.Flags().StringVar(&from, "password", "-", "`FILE` whose first line is the password; - is standard input")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		_, s, _, err := load(*file)
+		now := time.Now()
+		v, s, err := loadVerifier(*file, now)
 		if err != nil {
 			return err
-		}
-		a, err := newAccess(s)
-		if err != nil {
-			return badConfig{err}
 		}
 		password, err := firstLine(c.InOrStdin(), from)
 		if err != nil {
 			return badQuestion{fmt.Errorf("credentials verify: %w", err)}
 		}
-		return verify(c.OutOrStdout(), a, s.Realm, args[0], password, time.Now())
+		return verify(c.OutOrStdout(), v, s.Realm, args[0], password, now)
 	}
 	return c
+}
+
+// loadVerifier is that of a server with this configuration, with what is revoked
+// in its file.
+func loadVerifier(file string, now time.Time) (*auth.Verifier, *settings, error) {
+	_, s, _, err := load(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := newAccess(s)
+	if err != nil {
+		return nil, nil, badConfig{err}
+	}
+	r, err := readRevocations(s.Revoked, now)
+	if err != nil {
+		return nil, nil, badConfig{err}
+	}
+	return a.verifier.Without(r.set), s, nil
 }
 
 func firstLine(in io.Reader, file string) (string, error) {
@@ -158,9 +173,9 @@ func firstLine(in io.Reader, file string) (string, error) {
 }
 
 // verify tells who is let in, as the server would find it out.
-func verify(w io.Writer, a access, realm, username, password string, now time.Time) error {
-	as := a.verifier.Algorithms()[0]
-	if slices.Contains(a.verifier.Algorithms(), auth.MD5) {
+func verify(w io.Writer, v *auth.Verifier, realm, username, password string, now time.Time) error {
+	as := v.Algorithms()[0]
+	if slices.Contains(v.Algorithms(), auth.MD5) {
 		as = auth.MD5 // the only one that goes with every static user
 	}
 	mine, long := auth.DeriveKey(username, realm, password), auth.DeriveSHA256Key(username, realm, password)
@@ -168,7 +183,7 @@ func verify(w io.Writer, a access, realm, username, password string, now time.Ti
 	if as == auth.SHA256 {
 		own = long[:]
 	}
-	id, outcome := a.verifier.Verify(username, now, as, func(key []byte) bool { return subtle.ConstantTimeCompare(key, own) == 1 })
+	id, outcome := v.Verify(username, now, as, func(key []byte) bool { return subtle.ConstantTimeCompare(key, own) == 1 })
 	if outcome != auth.OK {
 		fmt.Fprintf(w, "refused: %s (%s)\n", outcomeWords[outcome], outcome)
 		return errDenied

@@ -23,15 +23,12 @@ func explainCommand() *cobra.Command {
 	}
 	file := configFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		_, s, _, err := load(*file)
+		now := time.Now()
+		v, _, err := loadVerifier(*file, now)
 		if err != nil {
 			return err
 		}
-		ring, err := auth.NewKeyring(s.Keyring)
-		if err != nil {
-			return badConfig{err}
-		}
-		if !explain(c.OutOrStdout(), ring, args[0], time.Now()) {
+		if !explain(c.OutOrStdout(), v, args[0], now) {
 			return errDenied
 		}
 		return nil
@@ -47,12 +44,13 @@ var outcomeWords = [auth.NumOutcomes]string{
 	auth.NoUser:         "the id_rule of the secret finds no user in it",
 	auth.UnknownKey:     "there is no such key; was it retired before its credentials had expired?",
 	auth.UnknownRole:    "its role is gone",
+	auth.Revoked:        "it was revoked",
 	auth.WrongSignature: "the password is not the one of any key that could have signed it",
 }
 
 // explain reports whether some password would be accepted.
-func explain(w io.Writer, ring *auth.Keyring, username string, now time.Time) (good bool) {
-	e := ring.Explain(username, now)
+func explain(w io.Writer, v *auth.Verifier, username string, now time.Time) (good bool) {
+	e := v.Explain(username, now)
 	switch {
 	case e.Err != nil && len(e.Bearers) == 0:
 		fmt.Fprintf(w, "form     none: %s\n", strings.TrimPrefix(e.Err.Error(), "auth: "))

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -48,7 +49,7 @@ func newPolicy(s policySettings, host hostnet.Host, pools []relay.Pool, own []ne
 		}
 	}
 	return netpolicy.New(netpolicy.Options{
-		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny,
+		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, Roles: s.Roles,
 		RelayAddrs: relays, Own: own, HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes,
 	})
 }
@@ -69,29 +70,37 @@ func (s clientSettings) on(host hostnet.Host, always ...netip.Addr) (*netpolicy.
 	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: host.Addrs, Routes: host.Routes, Always: always})
 }
 
-// withoutShut leaves out the allow lines that an error of newPolicy is about:
-// they could open nothing on this host as it is now. It gives them by name, or
-// none if the error is about anything else too.
+// withoutShut leaves out the lines that an error of newPolicy is about: they
+// could open nothing on this host as it is now. It gives them by name, or none if
+// the error is about anything else too.
 func (s policySettings) withoutShut(err error) (rest policySettings, shut []string) {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {
 		return s, nil
 	}
-	gone := map[int]bool{}
+	gone := map[string][]int{} // indexes by list
 	for _, err := range joined.Unwrap() {
 		fault, ok := errors.AsType[*netpolicy.Fault](err)
-		if !ok || fault.List != "Allow" {
+		if !ok || fault.List == "Deny" {
 			return s, nil
 		}
-		gone[fault.Index] = true
+		gone[fault.List] = append(gone[fault.List], fault.Index)
 		shut = append(shut, fmt.Sprintf("%s (%s)", fault.Reason, fault.Place))
 	}
 	rest = s
-	rest.Allow = nil
-	for i, l := range s.Allow {
-		if !gone[i] {
-			rest.Allow = append(rest.Allow, l)
-		}
+	rest.Allow = without(s.Allow, gone["Allow"])
+	rest.Roles = maps.Clone(s.Roles)
+	for name, lines := range s.Roles { // one that has no line left stays, and reaches nothing
+		rest.Roles[name] = without(lines, gone["Roles["+name+"]"])
 	}
 	return rest, shut
+}
+
+func without(lines []netpolicy.Line, indexes []int) (rest []netpolicy.Line) {
+	for i, l := range lines {
+		if !slices.Contains(indexes, i) {
+			rest = append(rest, l)
+		}
+	}
+	return rest
 }

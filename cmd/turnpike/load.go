@@ -86,10 +86,12 @@ func (l *loader) settings() *settings {
 		},
 		Plane:       l.plane(),
 		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile, l.current.Certificate),
+		ACME:        l.acme(),
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
 		Algorithms:  passwordAlgorithms(c.Credentials.PasswordAlgorithms),
+		Revoked:     c.Credentials.RevocationsFile,
 		EndExpired:  c.Credentials.OnExpiry == "end_session",
 		Policy:      l.policy(),
 		Limits: limitSettings{
@@ -123,6 +125,14 @@ var families = map[string]gate.Family{"ipv4": gate.IPv4, "ipv6": gate.IPv6, "kee
 
 func perSecond(n, burst int) ratelimit.Rate {
 	return ratelimit.Rate{PerSecond: float64(n), Burst: burst}
+}
+
+// perMinute is a rate, and of 0 none.
+func perMinute(n, burst int) ratelimit.Rate {
+	if n == 0 {
+		return ratelimit.Rate{}
+	}
+	return ratelimit.Rate{PerSecond: float64(n) / 60, Burst: burst}
 }
 
 // ring checks what only the keyring and the issuer as a whole can tell.
@@ -219,6 +229,7 @@ func (l *loader) issuer(s *settings) issuerSettings {
 	o := issuerSettings{
 		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs, Proxies: c.TrustedProxies,
 		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile, l.current.Issuer.Certificate),
+		ACME:        l.c.IssuerUsesACME(),
 	}
 	if c.CertificateFile == "" && s.Certificate != nil && len(o.Listen) > 0 { // one of its own, which may change by itself
 		o.Certificate = l.certificate("tls.certificate_file", l.c.TLS.CertificateFile, l.c.TLS.KeyFile, l.current.Issuer.Certificate)
@@ -226,9 +237,7 @@ func (l *loader) issuer(s *settings) issuerSettings {
 	for _, k := range c.APIKeys {
 		key := issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL,
 			MayRevoke: k.MayRevoke, Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
-		if k.MintsPerMinute > 0 {
-			key.Rate = ratelimit.Rate{PerSecond: float64(k.MintsPerMinute) / 60, Burst: k.MintsBurst}
-		}
+		key.Rate, key.ClientRate = perMinute(k.MintsPerMinute, k.MintsBurst), perMinute(k.ClientMintsPerMinute, k.ClientMintsBurst)
 		o.Keys = append(o.Keys, key)
 	}
 	return o

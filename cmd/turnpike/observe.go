@@ -74,6 +74,8 @@ func (p *parts) snapshot() metrics.Snapshot {
 		Accounts:           p.ledger.Stats().Accounts,
 		RelayPortsFree:     st.RelayPortsFree,
 		RecordsLost:        st.RecordsLost,
+		SessionsEnded:      st.Ended,
+		Revocations:        p.revoked.set.Len(),
 		PolicyGeneration:   p.relay.PolicyGeneration(),
 		PolicyRules: map[string]int{
 			"allow": len(s.Policy.Allow), "deny": len(s.Policy.Deny)},
@@ -86,6 +88,11 @@ func (p *parts) snapshot() metrics.Snapshot {
 	}
 	for name, c := range p.certificates() {
 		m.CertificateNotAfter[name] = float64(c.NotAfter().Unix())
+	}
+	s.acmeNotAfter(m.CertificateNotAfter)
+	if a := s.ACME; a != nil {
+		m.ACMEOrders = map[string]uint64{"issued": a.Issued(), "failed": a.Failed()}
+		m.UnknownNames = a.Strangers()
 	}
 	p.reloads.snapshot(&m)
 	snapshotTransports(&m, st)

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"turnpike/pkg/certs"
 	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/metrics"
@@ -23,6 +22,7 @@ type parts struct {
 	pools     []relay.Pool
 	access    access // at the start
 	ledger    *ratelimit.Ledger
+	revoked   *revocations
 	relay     *relay.Server
 	heart     heart
 	reloads   reloads
@@ -34,7 +34,7 @@ type parts struct {
 	certificateErrors atomic.Uint64
 }
 
-// build turns settings into parts. It opens nothing.
+// build turns settings into parts. It opens no socket.
 func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	p := &parts{pools: pools, logs: logs, reloads: reloads{file: s.File, configured: s.Configured, asked: make(chan chan reloaded)}}
 	p.settings.Store(s)
@@ -57,8 +57,11 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	p.askers.set(askers.Admits)
 	p.askers.trust(s.Issuer.Proxies)
 	o := s.relayOptions(pools)
+	if p.revoked, err = openRevocations(s.Revoked, time.Now()); err != nil {
+		return nil, err
+	}
 	o.Clients = clients.Admits
-	o.Verifier, o.Ledger = p.access.verifier, p.ledger
+	o.Verifier, o.Ledger, o.Revocations = p.access.verifier, p.ledger, p.revoked.set
 	o.Engines = min(cores(), 4)
 	if o.Replies, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {
 		return nil, err
@@ -100,9 +103,7 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 		Limits: s.Limits.Limits, OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family,
 		Redirect: s.Redirect, MaxLifetime: s.Limits.MaxLifetime, EndExpired: s.EndExpired,
 	}
-	if s.Certificate != nil {
-		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)
-	}
+	o.Streams.TLS = s.relayTLS()
 	return o
 }
 
@@ -116,6 +117,7 @@ func operatorHandler(p *parts) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", metrics.Health(p.unready))
 	mux.Handle("/reload", reloadHandler(p.reloads.asked))
+	mux.Handle("/revocations", revocationsHandler(p))
 	mux.Handle("/metrics", metrics.New(version(), p.snapshot).Handler())
 	return mux
 }
@@ -123,8 +125,9 @@ func operatorHandler(p *parts) http.Handler {
 // unready says why this server should not get new clients.
 func (p *parts) unready() []string {
 	reasons := append(p.relay.Ready(), p.heart.ready()...)
-	if c := p.settings.Load().Certificate; c != nil && time.Now().After(c.NotAfter()) {
+	s := p.settings.Load()
+	if c := s.Certificate; c != nil && time.Now().After(c.NotAfter()) {
 		reasons = append(reasons, "the certificate of the TURN listeners expired on "+c.NotAfter().UTC().Format(time.DateTime))
 	}
-	return reasons
+	return append(reasons, acmeUnready(s.ACME, time.Now())...)
 }

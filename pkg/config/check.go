@@ -29,6 +29,7 @@ func (l *loader) check(c *Config) {
 	l.checkListeners(c)
 	l.checkRelay(&c.Relay)
 	l.checkPorts(c)
+	l.checkTLS(c)
 	l.checkStreams(&c.Streams)
 	l.checkRoles(c.Roles)
 	l.checkCredentials(c)
@@ -74,8 +75,8 @@ func (l *loader) checkListeners(c *Config) {
 		if len(listener.Transports) == 0 {
 			l.judge(transports, "is empty", "give one or more of udp, tcp, tls")
 		}
-		if slices.Contains(listener.Transports, TLSOverTCP) && c.TLS.CertificateFile == "" {
-			l.judge(transports, "has tls, and there is no certificate", "give tls.certificate_file and tls.key_file, or take tls away", "tls")
+		if slices.Contains(listener.Transports, TLSOverTCP) && c.TLS.CertificateFile == "" && !c.ACME.On() {
+			l.judge(transports, "has tls, and there is no certificate", "give tls.certificate_file and tls.key_file, or acme.hosts, or take tls away", "tls", "acme")
 		}
 		if len(listener.ProxyProtocolFrom) > 0 && !streams {
 			l.judge(under(path, "proxy_protocol_from"), "is for TCP and TLS, and this listener has neither",
@@ -107,23 +108,6 @@ func (l *loader) checkRelay(r *Relay) {
 func (l *loader) checkStreams(s *Streams) {
 	checkOrder(l, "streams", "max_connections_per_ip", s.MaxConnectionsPerIP, "max_connections", s.MaxConnections)
 	checkOrder(l, "streams", "first_message_timeout", s.FirstMessageTimeout, "authentication_timeout", s.AuthenticationTimeout)
-}
-
-func (l *loader) checkRoles(roles []Role) {
-	ids := map[string]string{}
-	for i, r := range roles {
-		path := entry("roles", i)
-		l.checkID(under(path, "id"), r.ID, ids)
-		checkOrder(l, path, "credential_ttl", r.CredentialTTL, "max_credential_ttl", r.MaxCredentialTTL)
-		for _, d := range []struct {
-			name  string
-			value time.Duration
-		}{{"max_session", r.MaxSession}, {"idle", r.Idle}} {
-			if d.value > 0 && d.value < time.Second {
-				l.judge(under(path, d.name), "is "+short(int64(d.value)), "give 1s or more, or 0s for no limit")
-			}
-		}
-	}
 }
 
 // checkOrder reports a value above one that it must not exceed, at the one of

@@ -62,7 +62,11 @@ func (l *loader) readVariable(name string, known map[string]variable) {
 	l.replace(target.path, name)
 	text := l.env[name]
 	if inFile {
-		data, ok := l.readFor(target.path, l.resolve(text), target.shape.isSecret())
+		read := l.readOpen
+		if target.shape.isSecret() {
+			read = l.readSecret
+		}
+		data, ok := read(target.path, l.resolve(text))
 		if !ok {
 			return
 		}

@@ -80,6 +80,14 @@ func (l *loader) resolve(name string) string {
 	return filepath.Join(l.dir, name)
 }
 
+// resolveFolder is the folder that a name in the configuration means.
+func (l *loader) resolveFolder(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(l.dir, name)
+}
+
 // readFor reads a file that the value at path names. A secret one may not be
 // readable by everybody.
 func (l *loader) readFor(path, file string, secret bool) ([]byte, bool) {
@@ -97,6 +105,9 @@ func (l *loader) readFor(path, file string, secret bool) ([]byte, bool) {
 	}
 	return nil, false
 }
+
+// readOpen is readFor of what is no secret.
+func (l *loader) readOpen(path, file string) ([]byte, bool) { return l.readFor(path, file, false) }
 
 // named is a file of a secret that the configuration names, and what it held.
 type named struct {
@@ -161,7 +172,7 @@ func (l *loader) completeUser(path string, u *User) {
 		return
 	}
 	u.KeyFile = l.resolve(u.KeyFile)
-	data, _ := l.readFor(at, u.KeyFile, true)
+	data, _ := l.readSecret(at, u.KeyFile)
 	u.Secret = newSecret(oneLine(data))
 }
 

@@ -23,12 +23,14 @@ func TestDefaults(t *testing.T) {
 		Relay:       Relay{Addresses: []RelayAddress{{}}, DefaultFamily: "ipv4", MinPort: 49152, MaxPort: 65535},
 		DataPlane:   "auto",
 		MMSG:        MMSG{GSO: "auto", GRO: "auto", ICMP: "auto", ListenerBuffer: 4 << 20, RelayBuffer: 512 << 10},
-		TLS:         TLS{MinVersion: "1.2"},
+		TLS:         TLS{Profile: "default", MinVersion: "1.2"},
+		ACME: ACME{Hosts: []string{}, DirectoryURL: "https://acme-v02.api.letsencrypt.org/directory",
+			CacheDirectory: "/var/lib/turnpike/acme"},
 		Streams: Streams{MaxConnections: 10000, MaxConnectionsPerIP: 256, MaxHandshakes: 64,
 			HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 10 * time.Second, MessageTimeout: 10 * time.Second,
 			AuthenticationTimeout: 30 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 10 * time.Second},
 		Roles: []Role{{ID: "default", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6,
-			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}},
+			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour, Transports: anyTransport, Peers: []Line{}}},
 		Issuer:   Issuer{URIs: []string{}, TrustedProxies: []netip.Prefix{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
 		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
 		Policy:   Policy{Mode: Public, Allow: []Line{}, Deny: []Line{}, Clients: everybody, IssuerClients: everybody, Directory: filepath.Join(b.dir, "policy.d")},
@@ -69,7 +71,7 @@ issuer:
   uris: ["turn:turn.example.org:3478?transport=udp", "turns:[2001:db8::1]:443?transport=tcp"]
   trusted_proxies: [10.4.0.0/16]
   api_keys:
-    - {id: web, hash: "sha256:` + hash + `", tenant: acme, roles: [guest, default], max_ttl: 1h, may_revoke: true, mints_per_minute: 61, mints_burst: 62,
+    - {id: web, hash: "sha256:` + hash + `", tenant: acme, roles: [guest, default], max_ttl: 1h, may_revoke: true, mints_per_minute: 61, mints_burst: 62, client_mints_per_minute: 63, client_mints_burst: 64,
        networks: [10.5.0.0/16], origins: ["https://app.example.org"], allow_query_key: true}
 operator: {listen: []}
 policy: {mode: allowlist, allow: [10.0.0.0/8], deny: [10.9.0.0/16]}
@@ -86,7 +88,7 @@ func TestEveryKindOfValue(t *testing.T) {
 	b := newBed(t)
 	c := b.mustLoad(everyKind)
 	guest := Role{ID: "guest", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, BytesPerDay: 5,
-		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}
+		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour, Transports: anyTransport, Peers: []Line{}}
 	for _, tt := range []struct {
 		name      string
 		got, want any
@@ -116,6 +118,8 @@ func TestEveryKindOfValue(t *testing.T) {
 		{"api_keys[0].may_revoke", c.Issuer.APIKeys[0].MayRevoke, true},
 		{"api_keys[0].mints_per_minute", c.Issuer.APIKeys[0].MintsPerMinute, 61},
 		{"api_keys[0].mints_burst", c.Issuer.APIKeys[0].MintsBurst, 62},
+		{"api_keys[0].client_mints_per_minute", c.Issuer.APIKeys[0].ClientMintsPerMinute, 63},
+		{"api_keys[0].client_mints_burst", c.Issuer.APIKeys[0].ClientMintsBurst, 64},
 		{"api_keys[0].networks", c.Issuer.APIKeys[0].Networks, []netip.Prefix{netip.MustParsePrefix("10.5.0.0/16")}},
 		{"api_keys[0].origins", c.Issuer.APIKeys[0].Origins, []string{"https://app.example.org"}},
 		{"api_keys[0].allow_query_key", c.Issuer.APIKeys[0].AllowQueryKey, true},
@@ -137,6 +141,8 @@ func TestEveryKindOfValue(t *testing.T) {
 		}
 	}
 }
+
+var anyTransport = []Transport{UDP, TCP, TLSOverTCP}
 
 func TestNoRolesIsTheDefaultRole(t *testing.T) {
 	c := newBed(t).mustLoad("version: 1\nroles: []\n" + shared)
@@ -168,7 +174,7 @@ policy: {allow: [10.0.0.0/8, 10.0.0.1/8], deny: all}
 `)
 	want := `t.yaml:2:8: realm: is empty; give text
 t.yaml:4:14: listen[0].address: is "192.0.2.1", no address with a port; write IP:PORT, such as 0.0.0.0:3478 or "[::]:3478"
-t.yaml:5:5: listen[0].transports: has tls, and there is no certificate; give tls.certificate_file and tls.key_file, or take tls away
+t.yaml:5:5: listen[0].transports: has tls, and there is no certificate; give tls.certificate_file and tls.key_file, or acme.hosts, or take tls away
 t.yaml:7:5: listen[1].colour: is not a key; the keys here are address, transports, proxy_protocol_from
 t.yaml:8:19: relay.min_port: is "70000", out of range; give a whole number from 1024 to 65535
 t.yaml:11:30: credentials.shared_secrets[0].secret_file: missing can't be read: no such file or directory; give a file that this user may read

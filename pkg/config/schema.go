@@ -3,12 +3,10 @@ package config
 import (
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -50,16 +48,22 @@ func schemaOf(s *shape, title string) ([]byte, error) {
 // fieldComments are the comments of all fields, by type and field.
 func fieldComments() (map[string]string, error) {
 	comments := map[string]string{}
-	names, err := fs.Glob(sources, "*")
-	for _, name := range names {
-		text, readErr := sources.ReadFile(name)
-		file, parseErr := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments)
-		if err = errors.Join(readErr, parseErr); err != nil {
-			break
+	files, err := sources.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		source, err := sources.ReadFile(f.Name())
+		if err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), source, parser.ParseComments)
+		if err != nil {
+			return nil, err
 		}
 		addComments(comments, file)
 	}
-	return comments, err
+	return comments, nil
 }
 
 func addComments(comments map[string]string, file *ast.File) {

@@ -36,6 +36,8 @@ type Config struct {
 	MMSG MMSG `yaml:"mmsg"`
 	// The certificate of tls listeners.
 	TLS TLS `yaml:"tls"`
+	// Certificates that the server gets by itself.
+	ACME ACME `yaml:"acme"`
 	// What TCP and TLS connections may cost.
 	Streams Streams `yaml:"streams"`
 	// Whose signature lets a client in.
@@ -122,16 +124,6 @@ type MMSG struct {
 	RelayBuffer int `yaml:"relay_buffer" default:"524288" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`
 }
 
-// TLS is the certificate that clients see. In a Config the paths are absolute.
-type TLS struct {
-	// The certificate chain, PEM, the server's own first.
-	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
-	// Its private key, PEM. Not readable by everybody.
-	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
-	// The oldest TLS version spoken.
-	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3" unit:"1.2 or 1.3" apply:"restart"`
-}
-
 // Streams bounds TCP and TLS connections of clients.
 type Streams struct {
 	// Connections at the same time.
@@ -177,6 +169,11 @@ type Role struct {
 	Idle time.Duration `yaml:"idle" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
 	// Whether clients are told to use nothing but relays (iceTransportPolicy).
 	RelayOnly bool `yaml:"relay_only" default:"false" unit:"true or false" apply:"live"`
+	// Over which transports its clients may allocate.
+	Transports []Transport `yaml:"transports" default:"[udp, tcp, tls]" enum:"udp,tcp,tls" unit:"udp, tcp, tls" apply:"live"`
+	// Which peers its clients may reach, of those that the policy allows; an empty
+	// list: all of them. Clients of this server are peers too: self.
+	Peers []Line `yaml:"peers" default:"[]" unit:"ADDRESS/BITS, FROM-TO, an address or a preset" apply:"live"`
 }
 
 // Operator is health and metrics, over plain HTTP.

@@ -21,6 +21,9 @@ type Credentials struct {
 	// What a credential's expiry is to a session that it has begun: refuse_new lets
 	// it go on, end_session ends it.
 	OnExpiry string `yaml:"on_expiry" default:"refuse_new" enum:"refuse_new,end_session" unit:"refuse_new or end_session" apply:"restart"`
+	// Keeps what was revoked over a restart. Empty: revocations.jsonl in the
+	// STATE_DIRECTORY of the service, or without one nothing does.
+	RevocationsFile string `yaml:"revocations_file" default:"" unit:"path" apply:"restart"`
 	// How clients make the key of their messages, the better first. More than
 	// md5 offers them the choice of RFC 8489; answers to unknown clients are then
 	// more than 2.4 times their request.

@@ -80,11 +80,11 @@ func (c *call) authenticate() Verdict {
 //
 // A session's own user is known by the session's key: a credential that has
 // expired, or whose key was retired, still refreshes what it began, by any of the
-// accepted algorithms. A static user, whose credential has no end of its own, has
-// to be one still. Anybody else has to show a credential that would do to begin.
+// accepted algorithms. Anybody else has to show a credential that would do to
+// begin.
 func (c *call) identify(s Session, owner bool) *auth.Identity {
 	if owner {
-		if key := s.Identity.KeyOf(c.signing.algorithm()); key == nil || !c.m.signed(key) || !c.access.verifier.Holds(s.Identity) {
+		if key := s.Identity.KeyOf(c.signing.algorithm()); key == nil || !c.m.signed(key) {
 			c.g.counts.auth[auth.WrongSignature].Add(1)
 			return nil
 		}

@@ -152,11 +152,11 @@ func newRig(t testing.TB, change ...func(*Options)) *rig {
 			s, ok := r.sessions[c]
 			return s, ok
 		},
-		Peer: func(a netip.AddrPort) netpolicy.Verdict {
+		Peer: func(_ string, a netip.AddrPort) netpolicy.Verdict {
 			r.asked = append(r.asked, a)
 			return r.allowed(a.Addr())
 		},
-		Permission: func(a netip.Addr) netpolicy.Verdict {
+		Permission: func(_ string, a netip.Addr) netpolicy.Verdict {
 			r.asked = append(r.asked, netip.AddrPortFrom(a, 0))
 			return r.allowed(a)
 		},
@@ -205,7 +205,7 @@ func (r *rig) nonce() string {
 
 // session gives the client a live session of the user's.
 func (r *rig) session(c creds) *auth.Identity {
-	id := &auth.Identity{Username: c.username}
+	id := &auth.Identity{Username: c.username, Role: new(auth.Role)}
 	copy(id.Key[:], c.key())
 	r.sessions[r.client] = Session{
 		Identity: id, Tx: testTx, Answer: []byte("the answer to the Allocate"), Relayed: relayedV4,
