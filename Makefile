@@ -21,7 +21,7 @@ test: deps lint
 # The Debian packages that the tests drive for real (Chromium over its own
 # protocol, without Node; Prosody and Janus, which are told of this server), and the C compiler that -race needs.
 deps:
-	@./scripts/deps chromium=chromium ip=iproute2 curl=curl cc=gcc turnutils_uclient=coturn openssl=openssl systemd-analyze=systemd nft=nftables prosody=prosody lua5.4=lua5.4 janus=janus
+	@./scripts/deps chromium=chromium ip=iproute2 curl=curl cc=gcc turnutils_uclient=coturn openssl=openssl systemd-analyze=systemd nft=nftables prosody=prosody lua5.4=lua5.4 janus=janus node=nodejs python3=python3
 
 lint:
 	$(GO) vet ./...

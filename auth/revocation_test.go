@@ -79,7 +79,10 @@ func TestRevokedWithinATenant(t *testing.T) {
 		tenant string
 		want   Outcome
 	}{{"other", OK}, {"acme", Revoked}, {"other", Revoked}, {"", Revoked}} {
-		mustAdd(t, r, Revocation{Kind: RevokeCredential, ID: c.ID, Tenant: step.tenant})
+		x := mustAdd(t, r, Revocation{Kind: RevokeCredential, ID: c.ID, Tenant: step.tenant})
+		if named := x.Names(&Identity{CredentialID: c.ID, Tenant: "acme"}); named != (step.tenant != "other") {
+			t.Errorf("revoked for %q, a live session of acme is named: %v", step.tenant, named)
+		}
 		if _, got := verified(t, v, c.Username, c.Password); got != step.want {
 			t.Errorf("revoked for %q: %v, want %v", step.tenant, got, step.want)
 		}

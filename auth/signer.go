@@ -81,14 +81,6 @@ func (s *signer) ask(username, realm string, as Algorithm, signed func(key []byt
 	return h.key, signed(h.key[:size])
 }
 
-// longest is how long a credential under a role may live.
-func (s *signer) longest(role *Role) time.Duration {
-	if s.maxTTL > 0 {
-		return s.maxTTL
-	}
-	return role.MaxTTL
-}
-
 // judge is what a username is worth if it was signed. Both bounds are reckoned
 // and the rule is asked first: which of them it breaks takes no time of its own.
 func (s *signer) judge(name Username, role *Role, now time.Time) Outcome {
@@ -106,4 +98,12 @@ func (s *signer) judge(name Username, role *Role, now time.Time) Outcome {
 		return NoUser
 	}
 	return OK
+}
+
+// longest is how long a credential may live at most.
+func (s *signer) longest(role *Role) time.Duration {
+	if s.maxTTL > 0 {
+		return s.maxTTL
+	}
+	return role.MaxTTL
 }

@@ -145,8 +145,8 @@ func (v *Verifier) Algorithms() []Algorithm { return slices.Clone(v.algorithms) 
 // during the call only.
 //
 // Every refusal does the same work as any other of its sort; see the package
-// comment. Expired, FarFuture, NoUser, UnknownRole and Revoked are reported only where the
-// signature fits: anybody can write a date, and it should not look like a
+// comment. Expired, FarFuture, NoUser, UnknownRole and Revoked are reported only
+// where the signature fits: anybody can write a date, and it should not look like a
 // client whose clock or credential is late. A refusal allocates nothing, nor does
 // success unless a regular expression finds the user.
 func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed func(key []byte) bool) (Identity, Outcome) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"turnpike/auth"
 	"turnpike/relay/relaytest"
 )
@@ -75,6 +77,38 @@ func allocateUDP(t *testing.T, at netip.AddrPort, username, password string) rel
 		}
 	}
 	return r
+}
+
+// Home Assistant gets one user and password, which the printed settings have, and
+// which get a relay.
+func TestHomeAssistant(t *testing.T) {
+	if !inPublic(t) {
+		return
+	}
+	file := appConfig(t, "credentials: {users: [{id: home-assistant, tenant: home, secret_file: ha.password}]}\n", "ha.password")
+	s := serveConfigured(t, file)
+	var settings struct {
+		WebRTC struct {
+			Servers []struct {
+				URL                  []string
+				Username, Credential string
+			} `yaml:"ice_servers"`
+		} `yaml:"web_rtc"`
+	}
+	if err := yaml.Unmarshal([]byte(snippetOf(t, file, "home-assistant", "--show-secret")), &settings); err != nil {
+		t.Fatal(err)
+	}
+	turn := settings.WebRTC.Servers[len(settings.WebRTC.Servers)-1]
+	if want := "turn:" + publicTURN.String() + "?transport=udp"; turn.URL[0] != want {
+		t.Errorf("%q, want %q first", turn.URL, want)
+	}
+	if r := allocateUDP(t, publicTURN, turn.Username, turn.Credential+"x"); r.Code != 401 {
+		t.Errorf("with a wrong password: %v, want 401", r)
+	}
+	if r := allocateUDP(t, publicTURN, turn.Username, turn.Credential); !r.OK() {
+		t.Fatalf("%q: %v", turn.Username, r)
+	}
+	s.WaitRecord(t, "Home Assistant", func(r record) bool { return r.Tenant == "home" && r.User == "home-assistant" })
 }
 
 // startShared runs a server with a shared secret for each application.

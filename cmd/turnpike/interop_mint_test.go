@@ -38,7 +38,7 @@ func minters() []minter {
 	return []minter{
 		{"synapse", "Synapse", "[element-hq/synapse](https://github.com/element-hq/synapse) `synapse/rest/client/voip.py`, `on_GET`, lines 49 to 59 at 145cb6d",
 			"`EXPIRY:@USER:SERVER`", "@alice:example.org", "`turn_user_lifetime`, 1 h", "", mintSynapse},
-		{"prosody", "Prosody, Jitsi Meet", "[prosody](https://hg.prosody.im/trunk) `plugins/mod_external_services.lua`, `behave_turn_rest_credentials`, lines 20 to 35 of 0.12.3",
+		{"prosody", "Prosody, Jitsi Meet", "[prosody](https://hg.prosody.im/trunk) `plugins/mod_external_services.lua`, `behave_turn_rest_credentials`, lines 20 to 34 of 0.12.3; Jitsi configures it so: [jitsi/docker-jitsi-meet](https://github.com/jitsi/docker-jitsi-meet) `prosody/rootfs/defaults/conf.d/jitsi-meet.cfg.lua`, `external_services`",
 			"`EXPIRY`", noUser, "`ttl`, 24 h", "`TestProsody` (Prosody itself)", mintProsody},
 		{"prosody-user", "Prosody with `username`", "as above",
 			"`EXPIRY:USERNAME`, the same for all", sameUser, "`ttl`, 24 h", "", mintProsodyUser},

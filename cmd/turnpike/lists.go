@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -69,38 +70,35 @@ func (s clientSettings) on(host hostnet.Host, always ...netip.Addr) (*netpolicy.
 	return netpolicy.NewClients(netpolicy.ClientOptions{Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, HostAddrs: host.Addrs, Routes: host.Routes, Always: always})
 }
 
-// withoutShut leaves out the allow lines, and those of roles, that an error of newPolicy is about:
-// they could open nothing on this host as it is now. It gives them by name, or
-// none if the error is about anything else too.
+// withoutShut leaves out the lines that an error of newPolicy is about: they
+// could open nothing on this host as it is now. It gives them by name, or none if
+// the error is about anything else too.
 func (s policySettings) withoutShut(err error) (rest policySettings, shut []string) {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {
 		return s, nil
 	}
-	gone := map[string]map[int]bool{}
+	gone := map[string][]int{} // indexes by list
 	for _, err := range joined.Unwrap() {
 		fault, ok := errors.AsType[*netpolicy.Fault](err)
 		if !ok || fault.List == "Deny" {
 			return s, nil
 		}
-		if gone[fault.List] == nil {
-			gone[fault.List] = map[int]bool{}
-		}
-		gone[fault.List][fault.Index] = true
+		gone[fault.List] = append(gone[fault.List], fault.Index)
 		shut = append(shut, fmt.Sprintf("%s (%s)", fault.Reason, fault.Place))
 	}
 	rest = s
 	rest.Allow = without(s.Allow, gone["Allow"])
-	rest.Roles = make(map[string][]netpolicy.Line, len(s.Roles))
-	for name, lines := range s.Roles {
+	rest.Roles = maps.Clone(s.Roles)
+	for name, lines := range s.Roles { // one that has no line left stays, and reaches nothing
 		rest.Roles[name] = without(lines, gone["Roles["+name+"]"])
 	}
 	return rest, shut
 }
 
-func without(lines []netpolicy.Line, gone map[int]bool) (rest []netpolicy.Line) {
+func without(lines []netpolicy.Line, indexes []int) (rest []netpolicy.Line) {
 	for i, l := range lines {
-		if !gone[i] {
+		if !slices.Contains(indexes, i) {
 			rest = append(rest, l)
 		}
 	}

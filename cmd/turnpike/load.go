@@ -127,6 +127,14 @@ func perSecond(n, burst int) ratelimit.Rate {
 	return ratelimit.Rate{PerSecond: float64(n), Burst: burst}
 }
 
+// perMinute is a rate, and of 0 none.
+func perMinute(n, burst int) ratelimit.Rate {
+	if n == 0 {
+		return ratelimit.Rate{}
+	}
+	return ratelimit.Rate{PerSecond: float64(n) / 60, Burst: burst}
+}
+
 // ring checks what only the keyring and the issuer as a whole can tell.
 func (l *loader) ring(s *settings) {
 	if len(l.faults) > 0 {
@@ -229,9 +237,7 @@ func (l *loader) issuer(s *settings) issuerSettings {
 	for _, k := range c.APIKeys {
 		key := issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL,
 			MayRevoke: k.MayRevoke, Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
-		if k.MintsPerMinute > 0 {
-			key.Rate = ratelimit.Rate{PerSecond: float64(k.MintsPerMinute) / 60, Burst: k.MintsBurst}
-		}
+		key.Rate, key.ClientRate = perMinute(k.MintsPerMinute, k.MintsBurst), perMinute(k.ClientMintsPerMinute, k.ClientMintsBurst)
 		o.Keys = append(o.Keys, key)
 	}
 	return o

@@ -55,7 +55,9 @@ streams:
 credentials:
   issuer_keys: [{id: k1, secret_file: k1.key}, {id: k2, secret: INLINE1}]
   issue_with: k2
-  shared_secrets: [{id: s1, tenant: t1, role: guest, secret_file: s1.secret}, {id: s2, secret: INLINE2}]
+  shared_secrets: [{id: s1, tenant: t1, role: guest, secret_file: s1.secret, max_ttl: 24s, id_rule: regex, id_regex: "^(x+)"}, {id: s2, secret: INLINE2, id_rule: none}]
+  users: [{id: u1, username: una, tenant: t3, role: guest, secret: INLINE3}, {id: u2, key_file: u2.key}, {id: u3, secret_file: u3.secret}]
+  revocations_file: revoked.jsonl
   nonce_key_file: nonce.key
   password_algorithms: [sha256, md5]
   on_expiry: end_session
@@ -70,6 +72,8 @@ roles:
     max_session: 27s
     idle: 28s
     relay_only: true
+    transports: [tcp, tls]
+    peers: [10.3.7.0/24]
   - id: default
 issuer:
   listen: ["127.0.0.1:4004", "unix:/run/issuer.sock"]
@@ -78,7 +82,7 @@ issuer:
   public_host: turn.example.org
   uris: ["turn:edge.example.org:443?transport=tcp"]
   trusted_proxies: [10.4.0.0/16]
-  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s, may_revoke: true, mints_per_minute: 90, mints_burst: 55, networks: [10.5.0.0/16], origins: ["https://a.example"], allow_query_key: true}]
+  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s, may_revoke: true, mints_per_minute: 90, mints_burst: 55, client_mints_per_minute: 150, client_mints_burst: 56, networks: [10.5.0.0/16], origins: ["https://a.example"], allow_query_key: true}]
 operator: {listen: ["127.0.0.1:4005"]}
 policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [{match: 10.3.4.0-10.3.4.255, ports: [5000-5001, 5003], comment: c, ticket: t}, {match: self, expires_at: 2020-01-01T00:00:00Z}],
   clients: {mode: allowlist, allow: [rfc1918], deny: [10.3.5.1]}, issuer_clients: {mode: allowlist, allow: [10.3.6.0/24], deny: [10.3.6.1]}, directory: lists, allow_empty: true}
@@ -93,6 +97,9 @@ log: {level: warn, format: text}
 const (
 	inline1 = "Q2hvb3NlIGEgYmV0dGVyIG9uZSB0aGFuIHRoaXMgb25lPyE="
 	inline2 = "c2hhcmVkIHdpdGggYW4gYXBwbGljYXRpb24gYnkgbmFtZTI="
+	inline3 = "YSB1c2VyIHdpdGggYSBwYXNzd29yZCBvZiBpdHMgb3duMw=="
+	u2Text  = "0x0123456789abcdef0123456789abcdef"
+	u3Text  = "YW5vdGhlciB1c2VyIHdpdGggYSBwYXNzd29yZCBvZiBvd24="
 	k1Text  = "7b1eYyE0uJwWd0JQm1TnKqz0g3oV5s9Xr6Lh2Fa8cNk="
 	s1Text  = "Zp4tR8vXq2Ms7Lw1Nc6Bd9Gh3Jk5Yf0Ua8Ei4Ox2Tz6="
 	nonce   = "v8Qm2xLr5Tz0Wb7Nc4Kd9Hs1Fy6Pg3Ja=\n"
@@ -103,8 +110,8 @@ const (
 func unusualSettings(t *testing.T) (*config.Config, *settings) {
 	t.Helper()
 	dir := t.TempDir()
-	text := strings.NewReplacer("HASH", keyHash, "INLINE1", inline1, "INLINE2", inline2).Replace(unusual)
-	for name, text := range map[string]string{"turnpike.yaml": text, "k1.key": k1Text, "s1.secret": s1Text, "nonce.key": nonce} {
+	text := strings.NewReplacer("HASH", keyHash, "INLINE1", inline1, "INLINE2", inline2, "INLINE3", inline3).Replace(unusual)
+	for name, text := range map[string]string{"turnpike.yaml": text, "k1.key": k1Text, "s1.secret": s1Text, "nonce.key": nonce, "u2.key": u2Text, "u3.secret": u3Text} {
 		badConfigCheck(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	for name, address := range map[string]string{"relay": "93.184.216.1", "issuer": "93.184.216.2"} {
@@ -134,6 +141,12 @@ func unusualWant(t *testing.T) *settings {
 	line := func(network, place string) netpolicy.Line {
 		return netpolicy.Line{Prefix: prefix(network), Place: place}
 	}
+	rule, err := auth.FindUser("^(x+)")
+	badConfigCheck(t, err)
+	key, err := auth.ParseKey(u2Text)
+	badConfigCheck(t, err)
+	plain := auth.DefaultRole()
+	plain.Transports = auth.UDP | auth.TCP | auth.TLS
 	return &settings{
 		Realm: "other",
 		Listen: []relay.Listener{{Addr: at("127.0.0.1:4001"), UDP: true, ProxyFrom: []netip.Prefix{}},
@@ -150,23 +163,27 @@ func unusualWant(t *testing.T) *settings {
 		NonceKey: []byte(nonce), Algorithms: []auth.Algorithm{auth.SHA256, auth.MD5}, EndExpired: true,
 		Keyring: auth.Options{
 			Keys: []auth.Key{{ID: "k1", Secret: secret(k1Text)}, {ID: "k2", Secret: secret(inline1)}}, Issue: "k2",
-			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text)}, {ID: "s2", Role: "default", Secret: secret(inline2)}},
+			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text), MaxTTL: 24 * time.Second, IDRule: rule}, {ID: "s2", Role: "default", Secret: secret(inline2), IDRule: auth.NoUsers()}},
+			Static: []auth.StaticUser{{ID: "u1", Name: "una", Tenant: "t3", Role: "guest", Password: secret(inline3)}, {ID: "u2", Name: "u2", Role: "default", Key: key},
+				{ID: "u3", Name: "u3", Role: "default", Password: secret(u3Text)}},
 			Roles: []auth.Role{{Name: "guest", Allocations: 21, SessionBits: 22, UserBits: 23, BytesPerDay: 24,
-				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true},
-				auth.DefaultRole()}},
+				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true, Transports: auth.TCP | auth.TLS},
+				plain}},
+		Revoked: "revoked.jsonl",
 		Policy: policySettings{Mode: netpolicy.AllowList,
-			Allow: []netpolicy.Line{line("10.3.0.0/16", "55:35")},
-			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "55:56", Comment: "c", Ticket: "t",
+			Roles: map[string][]netpolicy.Line{"guest": {line("10.3.7.0/24", "48:13")}},
+			Allow: []netpolicy.Line{line("10.3.0.0/16", "59:35")},
+			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "59:56", Comment: "c", Ticket: "t",
 				Ports: []netpolicy.PortRange{{First: 5000, Last: 5001}, {First: 5003, Last: 5003}}}},
-			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "56:38"}}, []netpolicy.Line{line("10.3.5.1/32", "56:55")}},
-			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "56:109")}, []netpolicy.Line{line("10.3.6.1/32", "56:130")}}},
+			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "60:38"}}, []netpolicy.Line{line("10.3.5.1/32", "60:55")}},
+			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "60:109")}, []netpolicy.Line{line("10.3.6.1/32", "60:130")}}},
 		Limits: limitSettings{Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, MaxLifetime: 1201 * time.Second, OldChannels: true,
 			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52)},
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
 			Listen: []endpoint{{network: "tcp4", address: "127.0.0.1:4004"}, {network: "unix", address: "/run/issuer.sock"}},
 			Keys: []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second, MayRevoke: true,
-				Rate: ratelimit.Rate{PerSecond: 1.5, Burst: 55}, Networks: []netip.Prefix{prefix("10.5.0.0/16")}, Origins: []string{"https://a.example"}, AllowQueryKey: true}},
+				Rate: ratelimit.Rate{PerSecond: 1.5, Burst: 55}, ClientRate: ratelimit.Rate{PerSecond: 2.5, Burst: 56}, Networks: []netip.Prefix{prefix("10.5.0.0/16")}, Origins: []string{"https://a.example"}, AllowQueryKey: true}},
 			Proxies: issuer.Proxies{prefix("10.4.0.0/16")},
 			Host:    "turn.example.org", URIs: []string{"turn:edge.example.org:443?transport=tcp"}},
 		Operator: []endpoint{{network: "tcp4", address: "127.0.0.1:4005"}},
@@ -205,7 +222,8 @@ func TestEveryKeyArrives(t *testing.T) {
 		t.Errorf("the budget of failures is %+v", got)
 	}
 	s.Certificate, s.Issuer.Certificate, s.Policy.At = nil, nil, time.Time{}
-	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny} {
+	s.Revoked = filepath.Base(s.Revoked)
+	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny, s.Policy.Roles["guest"]} {
 		for i := range lines {
 			_, lines[i].Place, _ = strings.Cut(lines[i].Place, "turnpike.yaml:")
 		}
@@ -226,7 +244,7 @@ func TestEveryKeyArrives(t *testing.T) {
 // stands in place of files.
 var unsettled = []string{"OtherPorts", "DevKey", "Issuer.Listen.secure", "Operator.secure",
 	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured",
-	"ACME", "Issuer.ACME", "Keyring.Roles.Transports"} // TestACMEArrives
+	"ACME", "Issuer.ACME"} // TestACMEArrives
 
 // TestUnusualSaysEveryKey, or else the test above would not miss a new one.
 func TestUnusualSaysEveryKey(t *testing.T) {

@@ -102,7 +102,7 @@ VirtualHost "meet.example.org"
 }
 
 // startApp runs a program of an application until the end of the test.
-func startApp(t *testing.T, name string, args ...string) *lines {
+func startApp(t *testing.T, name string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -121,7 +121,6 @@ func startApp(t *testing.T, name string, args ...string) *lines {
 			t.Logf("%s:\n%s", name, strings.Join(out.all(), "\n"))
 		}
 	})
-	return out
 }
 
 // waitListens tries until a connection is taken.

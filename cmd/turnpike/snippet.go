@@ -90,6 +90,9 @@ func (o *snippetOptions) print(out, notes io.Writer, app snippet.App) error {
 	if err != nil {
 		return badQuestion{err}
 	}
+	if app.Kind == snippet.Issued {
+		more += s.issuerReach()
+	}
 	text, err := app.Render(server)
 	if err != nil {
 		return err

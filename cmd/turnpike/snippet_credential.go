@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"turnpike/pkg/config"
@@ -161,19 +163,37 @@ func (s *settings) bounds() (all []relay.Bound) {
 	return all
 }
 
-// issuerURL is the base of the issuer's URLs: of the first that listens on a
-// port, by the name that its certificate has. Where none listens yet, it will be
-// the usual port of host.
-func (s *settings) issuerURL(host string) string {
+// issuerPort is the first of the issuer's listeners that is no unix socket.
+func (s *settings) issuerPort() (e endpoint, at netip.AddrPort, found bool) {
 	for _, e := range s.Issuer.Listen {
-		if e.network == "unix" {
-			continue
+		if at, err := netip.ParseAddrPort(e.address); err == nil {
+			e.secure = s.Issuer.Certificate != nil
+			return e, at, true
 		}
-		e.secure = s.Issuer.Certificate != nil
-		if _, port, err := net.SplitHostPort(e.address); err == nil && e.secure && s.Issuer.Host != "" {
-			e.address = net.JoinHostPort(s.Issuer.Host, port)
-		}
-		return e.String()
 	}
-	return fmt.Sprintf("https://%s", net.JoinHostPort(host, "3480"))
+	return e, at, false
+}
+
+// issuerURL is the base of the issuer's URLs, by the name that its certificate has.
+// Where it listens on no port yet, it will be the usual one of host.
+func (s *settings) issuerURL(host string) string {
+	e, at, found := s.issuerPort()
+	switch {
+	case !found:
+		return "https://" + net.JoinHostPort(host, strconv.Itoa(devIssuer))
+	case e.secure && s.Issuer.Host != "":
+		e.address = net.JoinHostPort(s.Issuer.Host, strconv.Itoa(int(at.Port())))
+	}
+	return e.String()
+}
+
+// issuerReach tells who can't ask the issuer.
+func (s *settings) issuerReach() string {
+	switch _, at, found := s.issuerPort(); {
+	case !found:
+		return "The issuer listens on no port yet: set issuer.listen.\n"
+	case at.Addr().IsLoopback():
+		return fmt.Sprintf("The issuer listens on %v, for this host alone: set issuer.listen for applications elsewhere.\n", at)
+	}
+	return ""
 }

@@ -57,10 +57,10 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	p.askers.set(askers.Admits)
 	p.askers.trust(s.Issuer.Proxies)
 	o := s.relayOptions(pools)
-	o.Clients = clients.Admits
 	if p.revoked, err = openRevocations(s.Revoked, time.Now()); err != nil {
 		return nil, err
 	}
+	o.Clients = clients.Admits
 	o.Verifier, o.Ledger, o.Revocations = p.access.verifier, p.ledger, p.revoked.set
 	o.Engines = min(cores(), 4)
 	if o.Replies, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {

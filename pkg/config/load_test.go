@@ -71,7 +71,7 @@ issuer:
   uris: ["turn:turn.example.org:3478?transport=udp", "turns:[2001:db8::1]:443?transport=tcp"]
   trusted_proxies: [10.4.0.0/16]
   api_keys:
-    - {id: web, hash: "sha256:` + hash + `", tenant: acme, roles: [guest, default], max_ttl: 1h, may_revoke: true, mints_per_minute: 61, mints_burst: 62,
+    - {id: web, hash: "sha256:` + hash + `", tenant: acme, roles: [guest, default], max_ttl: 1h, may_revoke: true, mints_per_minute: 61, mints_burst: 62, client_mints_per_minute: 63, client_mints_burst: 64,
        networks: [10.5.0.0/16], origins: ["https://app.example.org"], allow_query_key: true}
 operator: {listen: []}
 policy: {mode: allowlist, allow: [10.0.0.0/8], deny: [10.9.0.0/16]}
@@ -118,6 +118,8 @@ func TestEveryKindOfValue(t *testing.T) {
 		{"api_keys[0].may_revoke", c.Issuer.APIKeys[0].MayRevoke, true},
 		{"api_keys[0].mints_per_minute", c.Issuer.APIKeys[0].MintsPerMinute, 61},
 		{"api_keys[0].mints_burst", c.Issuer.APIKeys[0].MintsBurst, 62},
+		{"api_keys[0].client_mints_per_minute", c.Issuer.APIKeys[0].ClientMintsPerMinute, 63},
+		{"api_keys[0].client_mints_burst", c.Issuer.APIKeys[0].ClientMintsBurst, 64},
 		{"api_keys[0].networks", c.Issuer.APIKeys[0].Networks, []netip.Prefix{netip.MustParsePrefix("10.5.0.0/16")}},
 		{"api_keys[0].origins", c.Issuer.APIKeys[0].Origins, []string{"https://app.example.org"}},
 		{"api_keys[0].allow_query_key", c.Issuer.APIKeys[0].AllowQueryKey, true},

@@ -48,6 +48,11 @@ type APIKey struct {
 	MintsPerMinute int `yaml:"mints_per_minute" default:"6000" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`
 	// How many of them at once.
 	MintsBurst int `yaml:"mints_burst" default:"600" min:"1" max:"1000000" unit:"requests" apply:"live"`
+	// How often one address (an IPv6 /64) may ask with it; 0: no limit. For keys
+	// that pages have.
+	ClientMintsPerMinute int `yaml:"client_mints_per_minute" default:"0" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`
+	// How many of them at once.
+	ClientMintsBurst int `yaml:"client_mints_burst" default:"10" min:"1" max:"1000000" unit:"requests" apply:"live"`
 	// Where it may be used from; an empty list: everywhere.
 	Networks []netip.Prefix `yaml:"networks" default:"[]" unit:"ADDRESS/BITS" apply:"live"`
 	// The pages that may use it, as browsers name them. Whoever sees such a page

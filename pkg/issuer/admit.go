@@ -38,6 +38,10 @@ var (
 // charge takes the request from what the key may ask, and tells what is left of
 // it (draft-ietf-httpapi-ratelimit-headers-10 §3, §4; RFC 9110 §10.2.3).
 func (s *Server) charge(c *call, key *grant) *refusal {
+	if key.clients != nil && !key.clients.Allow(c.client, s.now()) {
+		wait := seconds(time.Duration(float64(time.Second) / key.ClientRate.PerSecond))
+		return tooMany(c, wait, fmt.Sprintf("%v has asked too often with this API key: try again in %d s", c.client, wait))
+	}
 	if key.Rate == (ratelimit.Rate{}) {
 		return nil
 	}
@@ -50,8 +54,12 @@ func (s *Server) charge(c *call, key *grant) *refusal {
 		return nil
 	}
 	wait := seconds(standing.Next)
-	h.Set("Retry-After", strconv.FormatInt(wait, 10))
-	return &refusal{code: TooManyRequests, detail: fmt.Sprintf("this API key has asked too often: try again in %d s, and ask once a user and session", wait)}
+	return tooMany(c, wait, fmt.Sprintf("this API key has asked too often: try again in %d s, and ask once a user and session", wait))
+}
+
+func tooMany(c *call, wait int64, detail string) *refusal {
+	c.w.Header().Set("Retry-After", strconv.FormatInt(wait, 10))
+	return &refusal{code: TooManyRequests, detail: detail}
 }
 
 // seconds rounds up: who waits so long finds room.

@@ -168,6 +168,37 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// One client of a page's key takes nothing from the others: who asks is whom a
+// trusted proxy names, and a client can't be another by saying so.
+func TestClientRate(t *testing.T) {
+	now := start
+	b := newBed(t, func(o *Options) {
+		o.Now = func() time.Time { return now }
+		o.Proxies = Proxies{netip.MustParsePrefix("10.0.0.0/8")}
+		o.Keys[0].ClientRate = ratelimit.Rate{PerSecond: 0.25, Burst: 1}
+	})
+	expect := func(want int, change ...func(*http.Request)) {
+		t.Helper()
+		w := b.post("", change...)
+		if w.Code != want || (w.Header().Get("Retry-After") == "4") != (want == 429) || w.Header().Get("RateLimit") != "" {
+			t.Errorf("%d %v, want %d", w.Code, w.Header(), want)
+		}
+	}
+	proxy := from("10.0.0.1:5")
+	expect(200, from("198.51.100.7:1"))
+	expect(429, from("198.51.100.7:2"), withHeader("X-Forwarded-For", "198.51.100.8"))
+	expect(429, proxy, withHeader("X-Forwarded-For", "198.51.100.9, 198.51.100.7"))
+	expect(200, proxy, withHeader("X-Forwarded-For", "198.51.100.8"))
+	expect(200, from("[2001:db8::1]:1"))
+	expect(429, from("[2001:db8::2]:1")) // of the same /64
+	if err := b.Set(newIssuer(t, nil), b.options.Keys, b.options.Proxies); err != nil {
+		t.Fatal(err)
+	}
+	expect(429, from("198.51.100.7:3"))
+	now = now.Add(4 * time.Second)
+	expect(200, from("198.51.100.7:4"))
+}
+
 // Wrong keys take nothing from those that are right.
 func TestWrongKeysTakeNoRate(t *testing.T) {
 	b := newBed(t, func(o *Options) { o.Keys[0].Rate = ratelimit.Rate{PerSecond: 1, Burst: 1} })

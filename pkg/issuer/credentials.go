@@ -86,7 +86,8 @@ type grant struct {
 	APIKey
 	roles   []*auth.Role
 	origins map[string]bool
-	quota   *ratelimit.Quota // kept over Set
+	quota   *ratelimit.Quota   // kept over Set
+	clients *ratelimit.Limiter // kept too; nil without a ClientRate
 }
 
 // request turns what was asked into what is issued. Role and lifetime are the

@@ -138,15 +138,15 @@ func (s *Server) Counters() *Counters { return &s.counters }
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 // HTTPServer is an http.Server for the API whose connections cost little: 5 s
-// for the headers, 10 s for the whole request, 10 s for the answer, 10 s idle,
-// 8 KB of headers (net/http adds 4 KB of slack), 100 HTTP/2 streams. The caller
+// for the headers, 10 s for the whole request, 12 s from its headers to the end of
+// the answer (so that a body that is late is told so), 10 s idle, 8 KB of headers (net/http adds 4 KB of slack), 100 HTTP/2 streams. The caller
 // gives it a listener, and TLS where the way to it is not private.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      10 * time.Second,
+		WriteTimeout:      12 * time.Second,
 		IdleTimeout:       10 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},

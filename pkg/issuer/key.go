@@ -49,6 +49,9 @@ type APIKey struct {
 	MayRevoke bool
 	// Rate is how often the key may ask; none: no limit.
 	Rate ratelimit.Rate
+	// ClientRate is how often one address may ask with the key (an IPv6 /64): for
+	// keys that pages have. None: no limit.
+	ClientRate ratelimit.Rate
 	// Networks are where the key may be used from; none: everywhere.
 	Networks []netip.Prefix
 	// Origins are the pages that may use the key, as browsers write them:

@@ -33,8 +33,8 @@ func newKeyring(keys []APIKey, issuer *auth.Issuer, now time.Time, before keyrin
 		if err != nil {
 			faults = append(faults, fmt.Errorf("issuer: API key %q: %w", k.ID, err))
 		}
-		if old := before[k.ID]; err == nil && old != nil && old.Rate == k.Rate {
-			g.quota = old.quota
+		if old := before[k.ID]; old != nil && old.Rate == k.Rate && old.ClientRate == k.ClientRate {
+			g.quota, g.clients = old.quota, old.clients
 		}
 		ring[k.ID] = g
 	}
@@ -52,9 +52,7 @@ func newGrant(k APIKey, issuer *auth.Issuer, now time.Time) (*grant, error) {
 	if len(names) == 0 {
 		names = []string{auth.DefaultRoleName}
 	}
-	quota, err := ratelimit.NewQuota(k.Rate)
-	g.quota = quota
-	faults := []error{k.check(), err}
+	faults := []error{k.check(), g.setRates()}
 	for _, name := range names {
 		c, err := issuer.Issue(auth.Request{Role: name, Tenant: k.Tenant}, now)
 		if err != nil {
@@ -64,6 +62,18 @@ func newGrant(k APIKey, issuer *auth.Issuer, now time.Time) (*grant, error) {
 		g.roles = append(g.roles, c.Role)
 	}
 	return g, errors.Join(faults...)
+}
+
+// clientBuckets are those of one key, about 400 KB: few clients share one.
+const clientBuckets = 1 << 12
+
+func (g *grant) setRates() (err error) {
+	if g.quota, err = ratelimit.NewQuota(g.Rate); err != nil || g.ClientRate == (ratelimit.Rate{}) {
+		return err
+	}
+	g.clients, err = ratelimit.NewLimiter(ratelimit.Options{
+		PerSecond: g.ClientRate.PerSecond, Burst: g.ClientRate.Burst, Scope: ratelimit.Source, Buckets: clientBuckets})
+	return err
 }
 
 // authenticate gives the key that a request shows, or nil. What is wrong with

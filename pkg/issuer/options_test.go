@@ -32,6 +32,7 @@ func TestNewRefuses(t *testing.T) {
 		{"unknown role", func(o *Options) { o.Keys[0].Roles = []string{"boss"} }, []string{`API key "app"`, `role "boss"`}},
 		{"role twice", func(o *Options) { o.Keys[0].Roles = []string{"guest", "guest"} }, []string{`role "guest" is listed twice`}},
 		{"half a rate", func(o *Options) { o.Keys[0].Rate.Burst = 1 }, []string{`API key "app"`, "above 0"}},
+		{"half a client rate", func(o *Options) { o.Keys[0].ClientRate.PerSecond = 1 }, []string{`API key "app"`, "Burst is 0"}},
 		{"bits behind a network", func(o *Options) { o.Keys[0].Networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")} }, []string{"10.0.0.1/8"}},
 		{"no network", func(o *Options) { o.Keys[0].Networks = []netip.Prefix{{}} }, []string{"want ADDRESS/BITS"}},
 		{"origin twice", func(o *Options) { o.Keys[0].Origins = []string{"https://a.example", "https://a.example"} }, []string{"https://a.example", "twice"}},

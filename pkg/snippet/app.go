@@ -41,9 +41,10 @@ func Apps() []App {
 		{Name: "bigbluebutton", Title: "BigBlueButton", Into: "/etc/bigbluebutton/turn-stun-servers.xml; restart with bbb-conf --restart"},
 		{Name: "galene", Title: "Galene", NoUsers: true, Into: "data/ice-servers.json, which it reads again by itself", TTL: 24 * time.Hour},
 		{Name: "home-assistant", Title: "Home Assistant", Kind: Static, Into: "configuration.yaml; restart Home Assistant"},
-		{Name: "janus", Title: "Janus", Kind: Issued, QueryKey: true, Into: "janus.jcfg, into its section nat; restart Janus"},
+		{Name: "janus", Title: "Janus", Kind: Issued, QueryKey: true, Into: "the section nat of janus.jcfg; restart Janus"},
 		{Name: "javascript", Title: "your own application, in JavaScript", Kind: Issued, Into: "a module; the first function is for the server, the second for the page"},
-		{Name: "jitsi", Title: "Jitsi Meet", NoUsers: true, ReadsFile: true, Into: "the configuration of its Prosody, /etc/prosody/conf.avail/HOST.cfg.lua, above the VirtualHost; restart Prosody"},
+		{Name: "jitsi", Title: "Jitsi Meet", NoUsers: true, ReadsFile: true, Into: "the configuration of its Prosody, /etc/prosody/conf.avail/HOST.cfg.lua, above the VirtualHost; restart Prosody. " +
+			"docker-jitsi-meet makes them of .env: TURN_CREDENTIALS (the secret), TURN_HOST, TURN_PORT, TURN_TRANSPORT=udp,tcp, TURNS_HOST, TURNS_PORT"},
 		{Name: "livekit", Title: "LiveKit", ReadsFile: true, Into: "livekit.yaml; restart LiveKit"},
 		{Name: "mattermost", Title: "Mattermost Calls", Into: "config.json: mmctl config patch FILE"},
 		{Name: "nextcloud-talk", Title: "Nextcloud Talk", NoUsers: true, TTL: 24 * time.Hour, Into: "a shell in the folder of Nextcloud, as the user of its web server"},
