@@ -109,6 +109,13 @@ func (r *Revocations) prune(now time.Time) {
 
 func (r *Revocation) over(now time.Time) bool { return !r.Until.IsZero() && r.Until.Before(now) }
 
+// Len is how many there are, of those that are over some.
+func (r *Revocations) Len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.in)
+}
+
 // List is what is revoked, in the order of kind, tenant, user and id.
 func (r *Revocations) List(now time.Time) []Revocation {
 	if r == nil {

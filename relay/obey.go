@@ -48,7 +48,7 @@ func (s *Server) PolicyGeneration() uint64 {
 // withdraw takes back the permissions that the policy in force would not give.
 // Those that are being given just now are for keep to judge.
 func (x *session) withdraw() {
-	pol := x.server.policy.Load()
+	pol := x.policy()
 	for _, p := range x.peers.Load().permissions {
 		if !pol.Permission(p.addr).Allowed {
 			p.until.Store(withdrawn)
@@ -56,14 +56,19 @@ func (x *session) withdraw() {
 	}
 }
 
+// policy is that in force for the session's role.
+func (x *session) policy() *netpolicy.Policy {
+	return x.server.policy.Load().Of(x.identity.Role.Name)
+}
+
 // peer judges a peer's address and port by the policy in force.
-func (s *Server) peer(p netip.AddrPort) netpolicy.Verdict {
-	return s.policy.Load().Peer(p, s.o.Plane.Live)
+func (s *Server) peer(role string, p netip.AddrPort) netpolicy.Verdict {
+	return s.policy.Load().Of(role).Peer(p, s.o.Plane.Live)
 }
 
 // permission judges a peer's address alone.
-func (s *Server) permission(p netip.Addr) netpolicy.Verdict {
-	return s.policy.Load().Permission(p)
+func (s *Server) permission(role string, p netip.Addr) netpolicy.Verdict {
+	return s.policy.Load().Of(role).Permission(p)
 }
 
 // SetClients says who may send to the server, by address; nil: everybody. It is

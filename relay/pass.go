@@ -210,7 +210,7 @@ func (x *session) ICMP(peer netip.AddrPort, now time.Time) dataplane.Notice {
 		return dataplane.NoticePaced
 	}
 	// What is for a relay of ours never leaves.
-	if v := x.server.peer(peer); !v.Allowed || v.Rule == netpolicy.LiveRelay {
+	if v := x.server.peer(x.identity.Role.Name, peer); !v.Allowed || v.Rule == netpolicy.LiveRelay {
 		return dataplane.NoticePolicy
 	}
 	return dataplane.NoticeSent
@@ -223,7 +223,7 @@ func (x *session) ICMP(peer netip.AddrPort, now time.Time) dataplane.Notice {
 func (x *session) pass(j *judged, peer netip.AddrPort, n int, now time.Time, chosen bool) dataplane.Verdict {
 	pol := x.server.policy.Load()
 	if key := pol.generation<<16 | uint64(peer.Port()); !j.knows(key) {
-		v := pol.Peer(peer, x.server.o.Plane.Live)
+		v := pol.Of(x.identity.Role.Name).Peer(peer, x.server.o.Plane.Live)
 		if !v.Allowed {
 			return dataplane.PolicyPeer
 		}

@@ -156,7 +156,7 @@ func (x *session) permit(now int64, addrs []netip.AddrPort, b *binding) bool {
 // give; false: there were some. It comes after they were given, so that it does
 // not matter whether SetPolicy stores another policy before or after.
 func (x *session) keep(addrs []netip.AddrPort) bool {
-	pol, table, all := x.server.policy.Load(), x.peers.Load(), true
+	pol, table, all := x.policy(), x.peers.Load(), true
 	for _, peer := range addrs {
 		if !pol.Permission(peer.Addr()).Allowed {
 			table.permission(peer.Addr()).until.Store(withdrawn)

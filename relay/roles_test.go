@@ -1,13 +1,16 @@
 package relay_test
 
 import (
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"turnpike/auth"
+	"turnpike/pkg/netpolicy"
 	"turnpike/relay"
 	"turnpike/relay/dataplane"
+	"turnpike/relay/dataplane/mem"
 	"turnpike/relay/gate"
 	"turnpike/relay/relaytest"
 )
@@ -127,5 +130,71 @@ func TestRoleTransports(t *testing.T) {
 			t.Errorf("transports %03b: %d refused, want %d", allowed, n, refused)
 		}
 		b.close()
+	}
+}
+
+// The peers of a role hold for live sessions from the moment a policy is in force,
+// in both directions, and for other clients' relays too.
+func TestLiveSessionsObeyThePeersOfTheRole(t *testing.T) {
+	onSockets(t, func(t *testing.T, newBed func(testing.TB, setup) *bed) {
+		listed := map[string][]netpolicy.Line{auth.DefaultRoleName: {{Preset: netpolicy.PresetSelf}}}
+		b := newBed(t, setup{policy: netpolicy.Options{Roles: listed}})
+		alice, bob := b.over(gate.UDP, nil, "alice"), b.over(gate.UDP, nil, "bob")
+		introduce(t, alice, bob)
+		exchange(t, alice, bob, 100)
+		alone := map[string][]netpolicy.Line{auth.DefaultRoleName: {}}
+		narrow, err := b.policy(netpolicy.Options{Roles: alone}, []netip.AddrPort{b.addr})
+		must(t, err)
+		b.server.SetPolicy(narrow)
+		before := b.plane.Counters().Dropped(dataplane.PolicyPeer)
+		permit(t, alice, bob)
+		permit(t, bob, alice)
+		for b.plane.Counters().Dropped(dataplane.PolicyPeer) < before+2 {
+			time.Sleep(time.Millisecond)
+		}
+		for _, p := range []*party{alice, bob} {
+			must(t, p.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+			if n, _, err := p.ReadFrom(make([]byte, 1500)); err == nil {
+				t.Errorf("%d bytes came through", n)
+			}
+		}
+		expect(t, 403)(b.rawAllocated("carol").CreatePermission(netip.AddrPortFrom(loopback, 0)))
+	})
+}
+
+func (b *bed) rawAllocated(user string) *relaytest.Client {
+	c, _ := b.allocated(user)
+	return c
+}
+
+// A role of few peers hears nobody else, and its port lists hold for data.
+func TestPeersOfARole(t *testing.T) {
+	b := memBed(t, setup{policy: netpolicy.Options{Roles: map[string][]netpolicy.Line{
+		auth.DefaultRoleName: {{Prefix: netip.PrefixFrom(memClient, 32), Ports: []netpolicy.PortRange{{First: 50000, Last: 50001}}}},
+	}}})
+	open := func(port uint16) *peer {
+		conn, err := b.plane.(*mem.Plane).Host(netip.AddrPortFrom(memClient, port))
+		must(t, err)
+		t.Cleanup(func() { conn.Close() })
+		return &peer{t, conn, netip.AddrPortFrom(memClient, port)}
+	}
+	c, relayed := b.allocated("alice")
+	in, out := open(50001), open(50002)
+	expect(t, 403)(c.CreatePermission(peerN(1)))
+	expect(t, 403)(c.ChannelBind(0x4001, out.addr))
+	expect(t, 0)(c.ChannelBind(0x4000, in.addr))
+	must(t, c.Send(out.addr, []byte("no")))
+	out.send(relayed, "no")
+	must(t, c.SendChannel(0x4000, []byte("yes")))
+	in.expect("yes")
+	in.send(relayed, "yes")
+	if d, err := c.Receive(); err != nil || string(d.Payload) != "yes" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if n := b.plane.Counters().Dropped(dataplane.PolicyPeer); n != 2 {
+		t.Errorf("%d datagrams refused, want 2", n)
+	}
+	if n := b.server.Stats().Gate.Denied(netpolicy.RoleDeny); n != 2 {
+		t.Errorf("%d requests refused, want 2", n)
 	}
 }

@@ -26,7 +26,7 @@ func command() *cobra.Command {
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), healthCommand(), reloadCommand(), loadCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), healthCommand(), reloadCommand(), revokeCommand(), loadCommand(), versionCommand())
 	return root
 }
 

@@ -42,7 +42,7 @@ func policyMode(m config.Mode) netpolicy.Mode {
 func linesAt(c *config.Policy, now time.Time) policySettings {
 	peers := holding(c.PeerLines(), now)
 	return policySettings{
-		At: now, Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny),
+		At: now, Mode: policyMode(c.Mode), Allow: policyLines(peers.Allow), Deny: policyLines(peers.Deny), Roles: rolePeers(c, now),
 		Clients:       clientsAt(c.Clients.Mode, c.ClientLines(), now),
 		IssuerClients: clientsAt(c.IssuerClients.Mode, c.IssuerClientLines(), now),
 	}
@@ -59,8 +59,11 @@ func (l *loader) policy() policySettings {
 	c, now := &l.c.Policy, time.Now()
 	p := linesAt(c, now)
 	host, _ := hostnet.Read() // an error comes again where the policy is made
-	_, err := newPolicy(p, host, nil, nil)
+	withoutRoles := p
+	withoutRoles.Roles = nil
+	_, err := newPolicy(withoutRoles, host, nil, nil)
 	l.lineFaults("policy", holding(c.PeerLines(), now), err)
+	l.roleFaults(host, now)
 	_, err = p.Clients.on(host)
 	l.lineFaults("policy.clients", holding(c.ClientLines(), now), err)
 	_, err = p.IssuerClients.on(host)

@@ -48,7 +48,7 @@ func newPolicy(s policySettings, host hostnet.Host, pools []relay.Pool, own []ne
 		}
 	}
 	return netpolicy.New(netpolicy.Options{
-		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny,
+		Mode: s.Mode, Allow: s.Allow, Deny: s.Deny, Roles: s.Roles,
 		RelayAddrs: relays, Own: own, HostAddrs: host.Addrs, Broadcasts: host.Broadcasts, Routes: host.Routes,
 	})
 }

@@ -90,6 +90,7 @@ func (l *loader) settings() *settings {
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
 		Algorithms:  passwordAlgorithms(c.Credentials.PasswordAlgorithms),
+		Revoked:     c.Credentials.RevocationsFile,
 		EndExpired:  c.Credentials.OnExpiry == "end_session",
 		Policy:      l.policy(),
 		Limits: limitSettings{

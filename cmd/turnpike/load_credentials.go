@@ -31,7 +31,7 @@ func (l *loader) keyring() auth.Options {
 		o.Roles = append(o.Roles, auth.Role{
 			Name: r.ID, TTL: r.CredentialTTL, MaxTTL: r.MaxCredentialTTL, MaxSession: r.MaxSession, Idle: r.Idle,
 			Allocations: r.Allocations, SessionBits: r.SessionBitRate, UserBits: r.UserBitRate, BytesPerDay: r.BytesPerDay,
-			RelayOnly: r.RelayOnly,
+			RelayOnly: r.RelayOnly, Transports: roleTransports(r.Transports),
 		})
 	}
 	return o

@@ -57,6 +57,7 @@ credentials:
   issue_with: k2
   shared_secrets: [{id: s1, tenant: t1, role: guest, secret_file: s1.secret}, {id: s2, secret: INLINE2}]
   nonce_key_file: nonce.key
+  revocations_file: lists/revoked.jsonl
   password_algorithms: [sha256, md5]
   on_expiry: end_session
 roles:
@@ -70,6 +71,8 @@ roles:
     max_session: 27s
     idle: 28s
     relay_only: true
+    transports: [tcp, tls]
+    peers: [10.3.7.0/24]
   - id: default
 issuer:
   listen: ["127.0.0.1:4004", "unix:/run/issuer.sock"]
@@ -134,6 +137,8 @@ func unusualWant(t *testing.T) *settings {
 	line := func(network, place string) netpolicy.Line {
 		return netpolicy.Line{Prefix: prefix(network), Place: place}
 	}
+	usual := auth.DefaultRole()
+	usual.Transports = auth.UDP | auth.TCP | auth.TLS
 	return &settings{
 		Realm: "other",
 		Listen: []relay.Listener{{Addr: at("127.0.0.1:4001"), UDP: true, ProxyFrom: []netip.Prefix{}},
@@ -152,14 +157,14 @@ func unusualWant(t *testing.T) *settings {
 			Keys: []auth.Key{{ID: "k1", Secret: secret(k1Text)}, {ID: "k2", Secret: secret(inline1)}}, Issue: "k2",
 			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text)}, {ID: "s2", Role: "default", Secret: secret(inline2)}},
 			Roles: []auth.Role{{Name: "guest", Allocations: 21, SessionBits: 22, UserBits: 23, BytesPerDay: 24,
-				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true},
-				auth.DefaultRole()}},
-		Policy: policySettings{Mode: netpolicy.AllowList,
-			Allow: []netpolicy.Line{line("10.3.0.0/16", "55:35")},
-			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "55:56", Comment: "c", Ticket: "t",
+				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true, Transports: auth.TCP | auth.TLS},
+				usual}},
+		Policy: policySettings{Mode: netpolicy.AllowList, Roles: map[string][]netpolicy.Line{"guest": {line("10.3.7.0/24", "47:13")}},
+			Allow: []netpolicy.Line{line("10.3.0.0/16", "58:35")},
+			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "58:56", Comment: "c", Ticket: "t",
 				Ports: []netpolicy.PortRange{{First: 5000, Last: 5001}, {First: 5003, Last: 5003}}}},
-			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "56:38"}}, []netpolicy.Line{line("10.3.5.1/32", "56:55")}},
-			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "56:109")}, []netpolicy.Line{line("10.3.6.1/32", "56:130")}}},
+			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "59:38"}}, []netpolicy.Line{line("10.3.5.1/32", "59:55")}},
+			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "59:109")}, []netpolicy.Line{line("10.3.6.1/32", "59:130")}}},
 		Limits: limitSettings{Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, MaxLifetime: 1201 * time.Second, OldChannels: true,
 			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52)},
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
@@ -205,11 +210,15 @@ func TestEveryKeyArrives(t *testing.T) {
 		t.Errorf("the budget of failures is %+v", got)
 	}
 	s.Certificate, s.Issuer.Certificate, s.Policy.At = nil, nil, time.Time{}
-	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny} {
+	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny, s.Policy.Roles["guest"]} {
 		for i := range lines {
 			_, lines[i].Place, _ = strings.Cut(lines[i].Place, "turnpike.yaml:")
 		}
 	}
+	if !strings.HasSuffix(s.Revoked, "/lists/revoked.jsonl") {
+		t.Errorf("revocations are kept in %s", s.Revoked)
+	}
+	s.Revoked = ""
 	for i := range s.Relays {
 		s.Relays[i].fault = nil
 	}
@@ -224,7 +233,7 @@ func TestEveryKeyArrives(t *testing.T) {
 // unsettled are settings that no configuration sets: those of a development
 // server, what is known once the server runs, and what is the relay's own.
 var unsettled = []string{"OtherPorts", "DevKey", "Issuer.Listen.secure", "Operator.secure",
-	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured", "Keyring.Roles.Transports"}
+	"Streams.Frame", "Streams.Gone", "Streams.TLS", "Streams.QueueBytes", "Streams.Admit", "File", "Configured"}
 
 // TestUnusualSaysEveryKey, or else the test above would not miss a new one.
 func TestUnusualSaysEveryKey(t *testing.T) {

@@ -74,6 +74,8 @@ func (p *parts) snapshot() metrics.Snapshot {
 		Accounts:           p.ledger.Stats().Accounts,
 		RelayPortsFree:     st.RelayPortsFree,
 		RecordsLost:        st.RecordsLost,
+		SessionsEnded:      st.Ended,
+		Revocations:        p.revoked.set.Len(),
 		PolicyGeneration:   p.relay.PolicyGeneration(),
 		PolicyRules: map[string]int{
 			"allow": len(s.Policy.Allow), "deny": len(s.Policy.Deny)},

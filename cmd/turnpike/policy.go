@@ -60,9 +60,9 @@ func policyTestCommand() *cobra.Command {
 		if err := h.checkRole(role); err != nil {
 			return badQuestion{fmt.Errorf("policy test: %w", err)}
 		}
-		allowed, words := h.explain(peer, client, issuerClient)
+		allowed, words := h.explain(peer, role, client, issuerClient)
 		fmt.Fprintln(c.OutOrStdout(), words)
-		if role != "" {
+		if role != "" && h.policy.Of(role) == h.policy {
 			fmt.Fprintf(c.OutOrStdout(), "role %s has no peers of its own: the policy is the one of all roles\n", role)
 		}
 		if !allowed {
@@ -75,8 +75,8 @@ func policyTestCommand() *cobra.Command {
 
 // explain says what becomes of a peer or a client, by which rule and where that
 // stands. Port 0 stands for none.
-func (h *host) explain(peer netip.AddrPort, client, issuerClient bool) (allowed bool, words string) {
-	lists := h.clients
+func (h *host) explain(peer netip.AddrPort, role string, client, issuerClient bool) (allowed bool, words string) {
+	lists, policy := h.clients, h.policy.Of(role)
 	if issuerClient {
 		lists = h.askers
 	}
@@ -84,9 +84,9 @@ func (h *host) explain(peer netip.AddrPort, client, issuerClient bool) (allowed 
 	case client || issuerClient:
 		return lists.Admits(peer.Addr()), lists.Explain(peer.Addr())
 	case peer.Port() == 0:
-		return h.policy.Permission(peer.Addr()).Allowed, h.policy.ExplainPermission(peer.Addr())
+		return policy.Permission(peer.Addr()).Allowed, policy.ExplainPermission(peer.Addr())
 	}
-	return h.policy.Peer(peer, nil).Allowed, h.policy.Explain(peer, nil)
+	return policy.Peer(peer, nil).Allowed, policy.Explain(peer, nil)
 }
 
 // parsePeer reads an address, with or without a port; without one the port is 0.

@@ -78,9 +78,20 @@ func (h *host) show(w *sheet) error {
 	w.table(false)
 	w.row("other ports of this host", "own_host: opened by a line of the one address")
 	w.head("6. everything else: " + said(p.Mode) + h.at("policy.mode"))
+	h.showRoles(w)
 	h.showClients(w, "Clients that may send to the relay.", "policy.clients.mode", p.Clients.Mode, p.ClientLines())
 	h.showClients(w, "Clients that may ask the issuer.", "policy.issuer_clients.mode", p.IssuerClients.Mode, p.IssuerClientLines())
 	return nil
+}
+
+// showRoles prints who may reach less than that.
+func (h *host) showRoles(w *sheet) {
+	for _, r := range h.c.Roles {
+		if len(r.Peers) > 0 {
+			w.head("\nPeers of the role " + r.ID + ": what is allowed above, relay ports in use too, and one of these.")
+			w.lines(r.Peers)
+		}
+	}
 }
 
 func (h *host) showClients(w *sheet, title, path string, mode config.Mode, lists config.Lists) {

@@ -42,6 +42,7 @@ func (p *parts) renew(log *logs, why string) {
 	s := *p.settings.Load()
 	if c := p.reloads.configured; c != nil {
 		s.Policy = linesAt(&c.Policy, time.Now())
+		s.Policy.keepRoles(p.settings.Load().Policy, s.Keyring.Roles)
 	}
 	l, err := p.newLists(s.Policy)
 	rest, shut := s.Policy.withoutShut(err)

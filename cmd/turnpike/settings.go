@@ -30,6 +30,7 @@ type settings struct {
 	NonceKey   []byte
 	Keyring    auth.Options
 	Algorithms []auth.Algorithm // of passwords; MD5 alone if there are none
+	Revoked    string           // the file that keeps revocations; none: nothing does
 	EndExpired bool             // sessions end with their credential
 	Policy     policySettings
 	Redirect   relay.Redirect
@@ -78,6 +79,7 @@ type policySettings struct {
 	At          time.Time // what had expired then is left out
 	Mode        netpolicy.Mode
 	Allow, Deny []netpolicy.Line
+	Roles       map[string][]netpolicy.Line // peers of those roles that have some of their own
 	// Clients may send to the relay, IssuerClients ask the issuer.
 	Clients, IssuerClients clientSettings
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -25,4 +26,13 @@ func isNull(f *os.File) bool {
 	a, _ := info.Sys().(*syscall.Stat_t)
 	b, _ := null.Sys().(*syscall.Stat_t)
 	return a != nil && b != nil && a.Rdev == b.Rdev
+}
+
+// syncFolder has the names in a folder survive a power cut (fsync(2)).
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -23,6 +23,7 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	s.Policy.keepRoles(p.settings.Load().Policy, s.Keyring.Roles)
 	lists, err := p.newLists(s.Policy)
 	if err != nil {
 		return err
@@ -101,7 +102,7 @@ func newIssuer(u *up, log *logs) (*issuer.Server, error) {
 		Issued:  func(i issuer.Issued) { logIssued(log.Logger, i) },
 		Revoked: func(r issuer.Revoked) { logRevoked(log.Logger, r) },
 		Revoke: func(_ context.Context, r auth.Revocation) error {
-			_, _, err := u.parts.relay.Revoke(r)
+			_, err := u.parts.revoke(r)
 			return err
 		},
 	})

@@ -23,6 +23,7 @@ type parts struct {
 	pools     []relay.Pool
 	access    access // at the start
 	ledger    *ratelimit.Ledger
+	revoked   *revocations
 	relay     *relay.Server
 	heart     heart
 	reloads   reloads
@@ -34,7 +35,7 @@ type parts struct {
 	certificateErrors atomic.Uint64
 }
 
-// build turns settings into parts. It opens nothing.
+// build turns settings into parts. It opens no socket.
 func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	p := &parts{pools: pools, logs: logs, reloads: reloads{file: s.File, configured: s.Configured, asked: make(chan chan reloaded)}}
 	p.settings.Store(s)
@@ -57,8 +58,11 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	p.askers.set(askers.Admits)
 	p.askers.trust(s.Issuer.Proxies)
 	o := s.relayOptions(pools)
+	if p.revoked, err = openRevocations(s.Revoked, time.Now()); err != nil {
+		return nil, err
+	}
 	o.Clients = clients.Admits
-	o.Verifier, o.Ledger = p.access.verifier, p.ledger
+	o.Verifier, o.Ledger, o.Revocations = p.access.verifier, p.ledger, p.revoked.set
 	o.Engines = min(cores(), 4)
 	if o.Replies, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {
 		return nil, err
@@ -116,6 +120,7 @@ func operatorHandler(p *parts) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", metrics.Health(p.unready))
 	mux.Handle("/reload", reloadHandler(p.reloads.asked))
+	mux.Handle("/revocations", revocationsHandler(p))
 	mux.Handle("/metrics", metrics.New(version(), p.snapshot).Handler())
 	return mux
 }

@@ -78,11 +78,20 @@ func (d *diff) value(s *shape, was, is reflect.Value, shown, path string) {
 		d.section(s, was, is, shown, path)
 	case s.kind == entryList:
 		d.entries(s, was, is, shown, path)
+	case s.typ == lineType && strings.HasPrefix(path, "roles["):
+		d.lines(shown, pointers(was), pointers(is))
 	case s.typ == lineType: // judged over all files
 	default:
 		d.add(s, shown, path, textOf(was), textOf(is))
 		d.nonceKey(s, shown, path)
 	}
+}
+
+func pointers(list reflect.Value) (lines []*Line) {
+	for i := range list.Len() {
+		lines = append(lines, list.Index(i).Addr().Interface().(*Line))
+	}
+	return lines
 }
 
 // nonceKey compares what is in a file whose name stays.

@@ -43,6 +43,10 @@ func TestChanges(t *testing.T) {
 		{"the same line once more", full, strings.Replace(full, "rfc1918", "rfc1918, rfc1918", 1), []string{"live true: policy.deny: + rfc1918 (t.yaml:3:37)"}},
 		{"comment for ticket", strings.Replace(full, "rfc1918", "{match: self, comment: x}", 1), strings.Replace(full, "rfc1918", "{match: self, ticket: x}", 1),
 			[]string{`live true: policy.deny: + self, ticket "x" (t.yaml:3:28)`, `live true: policy.deny: - self, comment "x" (t.yaml:3:28)`}},
+		{"peers of a role", full, strings.Replace(full, "allocations: 4", "allocations: 4, peers: [rfc1918, {match: 192.0.2.7, ports: [443]}]", 1),
+			[]string{"live true: roles[guest].peers: + rfc1918 (t.yaml:2:60)", "live true: roles[guest].peers: + 192.0.2.7, ports 443 (t.yaml:2:69)"}},
+		{"transports of a role", full, strings.Replace(full, "allocations: 4", "allocations: 4, transports: [tls]", 1),
+			[]string{"live true: roles[guest].transports: [udp, tcp, tls] -> [tls] (t.yaml:2:52)"}},
 		{"mode of clients", full, strings.Replace(full, "deny", "clients: {mode: allowlist}, deny", 1),
 			[]string{"live true: policy.clients.mode: public -> allowlist (t.yaml:3:26)"}},
 	} {

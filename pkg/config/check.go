@@ -109,23 +109,6 @@ func (l *loader) checkStreams(s *Streams) {
 	checkOrder(l, "streams", "first_message_timeout", s.FirstMessageTimeout, "authentication_timeout", s.AuthenticationTimeout)
 }
 
-func (l *loader) checkRoles(roles []Role) {
-	ids := map[string]string{}
-	for i, r := range roles {
-		path := entry("roles", i)
-		l.checkID(under(path, "id"), r.ID, ids)
-		checkOrder(l, path, "credential_ttl", r.CredentialTTL, "max_credential_ttl", r.MaxCredentialTTL)
-		for _, d := range []struct {
-			name  string
-			value time.Duration
-		}{{"max_session", r.MaxSession}, {"idle", r.Idle}} {
-			if d.value > 0 && d.value < time.Second {
-				l.judge(under(path, d.name), "is "+short(int64(d.value)), "give 1s or more, or 0s for no limit")
-			}
-		}
-	}
-}
-
 // checkOrder reports a value above one that it must not exceed, at the one of
 // the two that was given.
 func checkOrder[T int | uint16 | time.Duration](l *loader, path, low string, lowest T, high string, highest T) {

@@ -22,11 +22,20 @@ func (l *loader) warnExpired(p *Policy, now time.Time) {
 	for kind := range kinds {
 		for _, key := range listKeys {
 			for line := range p.lines(kind, key) {
-				if line.Expired(now) {
-					l.warnings = append(l.warnings, Warning(line.Fault("expired at "+line.ExpiresAt.Format(time.RFC3339)+" and counts for nothing", "take the line away")))
-				}
+				l.warnIfExpired(line, now)
 			}
 		}
+	}
+	for _, lines := range p.Roles {
+		for i := range lines {
+			l.warnIfExpired(&lines[i], now)
+		}
+	}
+}
+
+func (l *loader) warnIfExpired(line *Line, now time.Time) {
+	if line.Expired(now) {
+		l.warnings = append(l.warnings, Warning(line.Fault("expired at "+line.ExpiresAt.Format(time.RFC3339)+" and counts for nothing", "take the line away")))
 	}
 }
 

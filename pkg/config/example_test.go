@@ -65,6 +65,26 @@ func TestDocumentedFilesLoad(t *testing.T) {
 	}
 }
 
+// TestDocumentedRolesLoad: the example of docs/roles.md is one that serves.
+func TestDocumentedRolesLoad(t *testing.T) {
+	page, err := os.ReadFile("../../docs/roles.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := documented.FindAllSubmatch(page, -1)
+	if len(found) != 1 {
+		t.Fatalf("%d files in docs/roles.md", len(found))
+	}
+	b := newBed(t)
+	b.put("issuer-k1.key", key, 0o600)
+	text := strings.Replace(string(found[0][1]), "sha256:...", "sha256:"+hash, 1)
+	text = strings.Replace(text, "sha256:...", "sha256:"+strings.Repeat("5a", 32), 1)
+	c := b.mustLoad(text)
+	if guest := c.Roles[2]; len(c.Roles) != 3 || len(guest.Peers) != 1 || !guest.RelayOnly || len(guest.Transports) != 2 {
+		t.Errorf("the roles are %+v", c.Roles)
+	}
+}
+
 // TestPolicyExample loads, fits its schema, and has every key with its unit.
 func TestPolicyExample(t *testing.T) {
 	text, err := os.ReadFile(policyExampleFile)

@@ -281,6 +281,13 @@ t.yaml:2:109: redirect.domain: is "a_b"; give the host name that the certificate
 	{"API key without the default role", "version: 1\nroles: [{id: a}]\ncredentials: {issuer_keys: [{id: k1, secret: KEY}]}\n" +
 		"issuer: {api_keys: [{id: a, hash: HASH}]}\n",
 		`t.yaml:4:21: issuer.api_keys[0].roles: is "default", and there is no such role; add it to roles, or name one of a`},
+	{"transports of a role", "version: 1\nroles: [{id: default, transports: []}, {id: a, transports: [udp, quic]}, {id: b, transports: [tls, tls]}]\n",
+		`t.yaml:2:23: roles[0].transports: is empty, so that its clients could allocate over none; list those that are meant, or take the key away for all of them
+t.yaml:2:66: roles[1].transports[1]: is "quic"; give one of udp, tcp, tls
+t.yaml:2:100: roles[2].transports[1]: is "tls" once more; list it once`},
+	{"peers of a role", "version: 1\nroles: [{id: default, peers: [everybody, {match: 10.0.0.1, ports: [0]}]}]\n",
+		`t.yaml:2:31: roles[0].peers[0]: is "everybody", no network; write ADDRESS/BITS, FROM-TO, an address or a preset (special-purpose, cloud-metadata, transition, rfc1918, local-routes, self)
+t.yaml:2:68: roles[0].peers[1].ports[0]: is "0", no port; write PORT or FROM-TO, from 1 to 65535`},
 	{"nine URIs", "version: 1\nissuer: {public_host: 192.0.2.1, uris: [" + strings.Repeat("\"turn:a.example:1?transport=udp\", ", 9) + "]}\n",
 		`t.yaml:2:34: issuer.uris: has 9 entries; keep 8 or fewer, as a client tries each`},
 	{"public host everywhere", "version: 1\nissuer: {public_host: 0.0.0.0}\n",

@@ -160,6 +160,21 @@ func TestWhereFilesAre(t *testing.T) {
 	}
 }
 
+func TestWhereRevocationsAre(t *testing.T) {
+	b := newBed(t)
+	given := strings.Replace(least, "credentials: {", "credentials: {revocations_file: r/here.jsonl, ", 1)
+	for _, c := range []struct{ text, state, want string }{
+		{least, "", ""},
+		{least, "/var/lib/turnpike:/var/lib/other", "/var/lib/turnpike/revocations.jsonl"},
+		{given, "/var/lib/turnpike", filepath.Join(b.dir, "r/here.jsonl")},
+	} {
+		b.environ = []string{"STATE_DIRECTORY=" + c.state}
+		if got := b.mustLoad(c.text).Credentials.RevocationsFile; got != c.want {
+			t.Errorf("state directory %q: %q, want %q", c.state, got, c.want)
+		}
+	}
+}
+
 func TestUnreadableConfig(t *testing.T) {
 	b := newBed(t)
 	for path, want := range map[string]string{

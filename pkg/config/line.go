@@ -39,6 +39,14 @@ func (l *Line) Fault(reason, cure string) Fault {
 // Expired reports whether the line holds no more.
 func (l *Line) Expired(now time.Time) bool { return !l.ExpiresAt.IsZero() && !now.Before(l.ExpiresAt) }
 
+// earlier is when the line expires, if it holds now and that is before next.
+func (l *Line) earlier(next, now time.Time) time.Time {
+	if l.ExpiresAt.After(now) && (next.IsZero() || l.ExpiresAt.Before(next)) {
+		return l.ExpiresAt
+	}
+	return next
+}
+
 // says reports whether two lines say the same, wherever they stand.
 func (l *Line) says(other *Line) bool {
 	return l.Match == other.Match && slices.Equal(l.Ports, other.Ports) && l.Comment == other.Comment && l.Ticket == other.Ticket &&

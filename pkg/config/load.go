@@ -65,6 +65,7 @@ func (l *loader) load(data []byte) (*Config, []Warning, error) {
 	l.completePolicy(&c.Policy)
 	l.check(c)
 	l.checkShrunk(c)
+	l.checkShrunkRoles(c)
 	if len(l.faults) > 0 {
 		l.faults.Sort()
 		return nil, l.warnings, l.faults
@@ -145,6 +146,8 @@ func (l *loader) complete(c *Config) {
 	l.completeNonceKey(&c.Credentials)
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
+	c.completeRoles()
+	l.completeRevocations(&c.Credentials)
 }
 
 // fault is one found while reading the value at path. What depends on that

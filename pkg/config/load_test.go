@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 			HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 10 * time.Second, MessageTimeout: 10 * time.Second,
 			AuthenticationTimeout: 30 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 10 * time.Second},
 		Roles: []Role{{ID: "default", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6,
-			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}},
+			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour, Transports: anyTransport, Peers: []Line{}}},
 		Issuer:   Issuer{URIs: []string{}, TrustedProxies: []netip.Prefix{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
 		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
 		Policy:   Policy{Mode: Public, Allow: []Line{}, Deny: []Line{}, Clients: everybody, IssuerClients: everybody, Directory: filepath.Join(b.dir, "policy.d")},
@@ -86,7 +86,7 @@ func TestEveryKindOfValue(t *testing.T) {
 	b := newBed(t)
 	c := b.mustLoad(everyKind)
 	guest := Role{ID: "guest", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, BytesPerDay: 5,
-		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour}
+		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour, Transports: anyTransport, Peers: []Line{}}
 	for _, tt := range []struct {
 		name      string
 		got, want any
@@ -139,6 +139,8 @@ func TestEveryKindOfValue(t *testing.T) {
 		}
 	}
 }
+
+var anyTransport = []Transport{UDP, TCP, TLSOverTCP}
 
 func TestNoRolesIsTheDefaultRole(t *testing.T) {
 	c := newBed(t).mustLoad("version: 1\nroles: []\n" + shared)

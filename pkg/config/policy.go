@@ -85,10 +85,13 @@ func (p *Policy) NextExpiry(now time.Time) (next time.Time) {
 	for kind := range kinds {
 		for _, key := range listKeys {
 			for l := range p.lines(kind, key) {
-				if at := l.ExpiresAt; at.After(now) && (next.IsZero() || at.Before(next)) {
-					next = at
-				}
+				next = l.earlier(next, now)
 			}
+		}
+	}
+	for _, lines := range p.Roles {
+		for i := range lines {
+			next = lines[i].earlier(next, now)
 		}
 	}
 	return next

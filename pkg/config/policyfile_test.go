@@ -165,9 +165,9 @@ func TestNextExpiry(t *testing.T) {
 peers: {deny: [self, {match: 192.0.2.1, expires_at: 2026-03-01T00:00:00Z}, {match: 192.0.2.2, expires_at: 2026-01-01T00:00:00Z}]}
 clients: {allow: [{match: 192.0.2.3, expires_at: "2026-02-01T00:00:00+01:00"}]}
 `)
-	p := &b.mustLoad(least).Policy
+	p := &b.mustLoad("roles: [{id: default, peers: [self, {match: 192.0.2.4, expires_at: 2026-02-15T00:00:00Z}]}]\n" + least).Policy
 	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, want := range []string{"2026-01-01T00:00:00Z", "2026-01-31T23:00:00Z", "2026-03-01T00:00:00Z"} {
+	for _, want := range []string{"2026-01-01T00:00:00Z", "2026-01-31T23:00:00Z", "2026-02-15T00:00:00Z", "2026-03-01T00:00:00Z"} {
 		at = p.NextExpiry(at)
 		if got := at.UTC().Format(time.RFC3339); got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -24,6 +24,22 @@ func (b *bed) remove(name string) {
 	}
 }
 
+// TestRoleShrunkToNothing: so may the peers of a role, which reaches more without.
+func TestRoleShrunkToNothing(t *testing.T) {
+	b := newBed(t)
+	c := b.mustLoad("version: 1\nroles: [{id: a, peers: [192.0.2.1]}, {id: default}]\n" + shared)
+	const without = "version: 1\nroles: [{id: default}, {id: a}]\n"
+	want := "t.yaml:2:24: roles[1].peers: has no line any more, and 1 in the configuration in force; put the lines back, or say policy.allow_empty: true if none is meant"
+	if got := b.next(c, without+shared); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for _, text := range []string{without + "policy: {allow_empty: true}\n", "version: 1\nroles: [{id: default}]\n"} {
+		if got := b.next(c, text+shared); got != "" {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
+
 // TestShrunkToNothing: a list with lines may not have none after a reload, unless
 // somebody says so.
 func TestShrunkToNothing(t *testing.T) {

@@ -170,6 +170,9 @@ type Credentials struct {
 	// What a credential's expiry is to a session that it has begun: refuse_new lets
 	// it go on, end_session ends it.
 	OnExpiry string `yaml:"on_expiry" default:"refuse_new" enum:"refuse_new,end_session" unit:"refuse_new or end_session" apply:"restart"`
+	// Keeps what was revoked over a restart. Empty: revocations.jsonl in the
+	// STATE_DIRECTORY of the service, or without one nothing does.
+	RevocationsFile string `yaml:"revocations_file" default:"" unit:"path" apply:"restart"`
 	// How clients make the key of their messages, the better first. More than
 	// md5 offers them the choice of RFC 8489; answers to unknown clients are then
 	// more than 2.4 times their request.
@@ -227,6 +230,11 @@ type Role struct {
 	Idle time.Duration `yaml:"idle" default:"0s" min:"0s" max:"8784h" unit:"duration" apply:"live"`
 	// Whether clients are told to use nothing but relays (iceTransportPolicy).
 	RelayOnly bool `yaml:"relay_only" default:"false" unit:"true or false" apply:"live"`
+	// Over which transports its clients may allocate.
+	Transports []Transport `yaml:"transports" default:"[udp, tcp, tls]" enum:"udp,tcp,tls" unit:"udp, tcp, tls" apply:"live"`
+	// Which peers its clients may reach, of those that the policy allows; an empty
+	// list: all of them. Clients of this server are peers too: self.
+	Peers []Line `yaml:"peers" default:"[]" unit:"ADDRESS/BITS, FROM-TO, an address or a preset" apply:"live"`
 }
 
 // Operator is health and metrics, over plain HTTP.

@@ -28,6 +28,8 @@ type Policy struct {
 	AllowEmpty bool `yaml:"allow_empty" default:"false" unit:"true or false" apply:"live"`
 	// What the files of the folder say.
 	Files []PolicyFile `yaml:"-"`
+	// Which peers roles may reach, by id; a role that is not there reaches all.
+	Roles map[string][]Line `yaml:"-"`
 }
 
 // ClientPolicy says which clients may come. Ports make no difference.

@@ -52,6 +52,8 @@ func full() Snapshot {
 		ListenerBuffers:     map[string]int{"receive": 34, "send": 35},
 		ListenerOverflow:    36,
 		Draining:            31,
+		SessionsEnded:       map[string]uint64{"revoked": 44},
+		Revocations:         45,
 		StreamAcceptErrors:  32,
 		LogLinesLost:        33,
 		ICMPErrors:          map[string]uint64{"sent": 37},
@@ -144,6 +146,8 @@ func TestExposition(t *testing.T) {
 		"turnpike_listener_buffer_bytes{buffer=send}":                         35,
 		"turnpike_listener_overflowed_packets_total{}":                        36,
 		"turnpike_icmp_errors_total{result=sent}":                             37,
+		"turnpike_sessions_ended_total{reason=revoked}":                       44,
+		"turnpike_revocations{}":                                              45,
 	}
 	got := ours(families)
 	for series, n := range want {

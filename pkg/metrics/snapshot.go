@@ -52,6 +52,11 @@ type Snapshot struct {
 	// QuotaRefused counts reservations refused, by the quota that was full.
 	QuotaRefused map[string]uint64
 
+	// SessionsEnded counts sessions by what ended them.
+	SessionsEnded map[string]uint64
+	// Revocations is what is revoked: credentials, users and keys.
+	Revocations int
+
 	// Minted counts credentials issued over HTTP, IssuerRequests the requests by
 	// {route, code}; code is "ok" or why one was refused.
 	Minted         uint64

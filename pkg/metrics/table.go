@@ -94,6 +94,11 @@ var table = []family{
 	{"turnpike_quota_rejected_total", "Allocations refused because a quota was used up, by quota.",
 		counter, []label{quota}, func(s Snapshot) []sample { return byLabel(s.QuotaRefused) }},
 
+	{"turnpike_sessions_ended_total", "Sessions that have ended, by reason.",
+		counter, []label{reason}, func(s Snapshot) []sample { return byLabel(s.SessionsEnded) }},
+	{"turnpike_revocations", "Credentials, users and keys that are revoked.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.Revocations) }},
+
 	{"turnpike_credentials_issued_total", "Credentials issued over HTTP.",
 		counter, nil, func(s Snapshot) []sample { return single(s.Minted) }},
 	{"turnpike_issuer_requests_total", "Requests to the HTTP API, by route and code: ok or why one was refused.",

@@ -41,11 +41,20 @@
 // a client's address is special. An allow line where everybody may come anyway
 // is a fault, since whoever wrote it believes in a wall that is not there.
 //
+// # Roles
+//
+// A role may have a list of peers of its own, see [Policy.Of]. A peer has to be
+// allowed by the order above and to be in the list: a role can't reach what the
+// policy refuses. That holds for live relay ports too, which the order puts first:
+// they are every other client, and a role that is for one SFU is for no other
+// client. The preset self, or the relay's address, lets it reach them. In the form
+// of an IPv4 address in an IPv6 one a peer has to be in the list as it is written.
+//
 // # The second fence
 //
 // [Policy.NFTables] writes the policy for the kernel, from the same tables. It
 // judges by source port: what leaves from a relay port goes to a peer, while a
-// client may well have a private address.
+// client may well have a private address. The kernel knows no roles.
 //
 // # IPv4 in IPv6
 //

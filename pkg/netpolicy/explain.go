@@ -30,6 +30,9 @@ func (f finding) explain(peer any) string {
 		fmt.Fprintf(&b, "carries %v (%s), ", f.inside.addr, f.inside.form)
 	}
 	b.WriteString(f.reason())
+	if f.role != "" && f.rule != RoleDeny {
+		fmt.Fprintf(&b, "; among the peers of the role %s: line %v", f.role, f.roleLine)
+	}
 	if f.rule != Invalid && f.rule.hard() {
 		b.WriteString("; no line opens it")
 	}
@@ -58,6 +61,8 @@ func (f finding) reason() string {
 		return "an address that this server listens on, from which it asks itself whether it is well"
 	case DefaultDeny:
 		return "no line names it, and the mode is allow list"
+	case RoleDeny:
+		return fmt.Sprintf("the policy allows it, and none of the peers of the role %s has it", f.role)
 	case OwnRelay:
 		return "an address of our relays; each port is judged when it is used"
 	case LiveRelay:

@@ -4,7 +4,7 @@ import "fmt"
 
 // Fault is one thing wrong with a line.
 type Fault struct {
-	List   string // Deny or Allow
+	List   string // Deny, Allow, or Roles[NAME]
 	Index  int    // in that list
 	Place  string // Line.Place, if the line has one
 	Reason string // the line, what is wrong with it, and the cure

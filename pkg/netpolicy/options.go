@@ -24,6 +24,11 @@ type Options struct {
 	// Allow line that could not open anything, because a hard rule stands over
 	// all of it, is an error.
 	Deny, Allow []Line
+	// Roles are the peers of those roles that may not reach every peer: an allow
+	// list by the name of the role. It takes away from what the policy allows and
+	// adds nothing. That one is empty is no error, so that its last line can
+	// expire: then the role reaches nobody.
+	Roles map[string][]Line
 	// Routes are the networks of this host's interfaces and its routes but the
 	// default one, for PresetLocalRoutes.
 	Routes []netip.Prefix
@@ -56,6 +61,7 @@ func New(o Options) (*Policy, error) {
 	host := host{routes: addRoutes(o.Routes, &faults), self: slices.Concat(o.HostAddrs, o.RelayAddrs)}
 	p.deny = newList("Deny", o.Deny, host, nothingWrong, &faults)
 	p.allow = newList("Allow", o.Allow, host, p.shut, &faults)
+	p.addRoles(o.Roles, host, &faults)
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}

@@ -10,6 +10,8 @@ type Policy struct {
 	mode        Mode
 	deny, allow *list
 	known       map[netip.Addr]known
+	roles       map[string]*Policy // this one, narrowed
+	only        *role              // nil: it is for all
 }
 
 // known is what New was told about an address.
@@ -26,6 +28,9 @@ type finding struct {
 	line   match    // the operator's, for OperatorDeny and OperatorAllow
 	row    *special // of the table, if it decided
 	inside reading  // the reading judged, if not the address itself
+
+	role     string // that was asked too, or nothing
+	roleLine match  // its line
 }
 
 // Peer judges one peer address and port: asked at ChannelBind, at Send and for
@@ -42,10 +47,11 @@ func (p *Policy) peer(peer netip.AddrPort, live func(netip.AddrPort) bool) findi
 		return finding{rule: Invalid}
 	}
 	addr = addr.Unmap()
-	if live != nil && live(netip.AddrPortFrom(addr, peer.Port())) {
-		return finding{rule: LiveRelay}
+	f := finding{rule: LiveRelay}
+	if live == nil || !live(netip.AddrPortFrom(addr, peer.Port())) {
+		f = p.worst(addr, peer.Port())
 	}
-	return p.worst(addr, peer.Port())
+	return p.narrowed(f, addr, peer.Port())
 }
 
 // Permission judges an address without port, since a permission has none (RFC
@@ -60,10 +66,11 @@ func (p *Policy) permission(peer netip.Addr) finding {
 		return finding{rule: Invalid}
 	}
 	addr := peer.Unmap()
-	if p.known[addr].relay {
-		return finding{rule: OwnRelay}
+	f := finding{rule: OwnRelay}
+	if !p.known[addr].relay {
+		f = p.worst(addr, 0)
 	}
-	return p.worst(addr, 0)
+	return p.narrowed(f, addr, 0)
 }
 
 // usable reports whether addr is an address a datagram could name: a zone never

@@ -33,6 +33,7 @@ const (
 	Protocol      // built-in deny: IETF protocol assignments
 	Reserved      // built-in deny: not assigned for unicast
 	DefaultDeny   // nothing names it, and the mode is AllowList
+	RoleDeny      // allowed, but none of the peers of the client's role
 
 	OperatorAllow // an allow line
 	DefaultAllow  // nothing names it, and the mode is Public
@@ -52,7 +53,7 @@ var ruleNames = [NumRules]string{
 	Private: "private", SharedCGN: "shared_cgn", UniqueLocal: "unique_local",
 	SiteLocal: "site_local", Documentation: "documentation", Benchmark: "benchmark",
 	Transition: "transition", CloudPlatform: "cloud_platform", Discard: "discard",
-	Protocol: "protocol_assignment", Reserved: "reserved", DefaultDeny: "default_deny",
+	Protocol: "protocol_assignment", Reserved: "reserved", DefaultDeny: "default_deny", RoleDeny: "role_deny",
 	OperatorAllow: "operator_allow", DefaultAllow: "default_allow",
 	OwnRelay: "own_relay", LiveRelay: "live_relay", OwnHealth: "own_health",
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,7 @@ import (
 )
 
 // maxAnswer is far beyond what any server has to say, in bytes.
-const maxAnswer = 1 << 20
+const maxAnswer = 1 << 26
 
 // Health asks a running turnpike at its operator listener, http://IP:PORT or
 // unix:PATH, under path (/livez or /readyz), and returns nil if it is well. The
@@ -27,7 +28,7 @@ func Health(ctx context.Context, endpoint, path string) error {
 }
 
 func health(ctx context.Context, endpoint, path string) error {
-	status, body, err := ask(ctx, http.MethodGet, endpoint, path)
+	status, body, err := ask(ctx, http.MethodGet, endpoint, path, nil)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,12 @@ func health(ctx context.Context, endpoint, path string) error {
 // Post has a running turnpike do something at its operator listener, and returns
 // what it answers. An answer other than 200 is an error.
 func Post(ctx context.Context, endpoint, path string) ([]byte, error) {
-	status, body, err := ask(ctx, http.MethodPost, endpoint, path)
+	return Do(ctx, http.MethodPost, endpoint, path, nil)
+}
+
+// Do is Post with any method, and what is to be said with it.
+func Do(ctx context.Context, method, endpoint, path string, say []byte) ([]byte, error) {
+	status, body, err := ask(ctx, method, endpoint, path, say)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("%d %s: %s", status, http.StatusText(status), strings.TrimSpace(string(body)))
 	}
@@ -47,7 +53,7 @@ func Post(ctx context.Context, endpoint, path string) ([]byte, error) {
 	return body, nil
 }
 
-func ask(ctx context.Context, method, endpoint, path string) (status int, body []byte, err error) {
+func ask(ctx context.Context, method, endpoint, path string, say []byte) (status int, body []byte, err error) {
 	network, address, err := parseEndpoint(endpoint)
 	if err != nil {
 		return 0, nil, err
@@ -61,7 +67,7 @@ func ask(ctx context.Context, method, endpoint, path string) (status int, body [
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://turnpike"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://turnpike"+path, bytes.NewReader(say))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -152,11 +152,11 @@ func newRig(t testing.TB, change ...func(*Options)) *rig {
 			s, ok := r.sessions[c]
 			return s, ok
 		},
-		Peer: func(a netip.AddrPort) netpolicy.Verdict {
+		Peer: func(_ string, a netip.AddrPort) netpolicy.Verdict {
 			r.asked = append(r.asked, a)
 			return r.allowed(a.Addr())
 		},
-		Permission: func(a netip.Addr) netpolicy.Verdict {
+		Permission: func(_ string, a netip.Addr) netpolicy.Verdict {
 			r.asked = append(r.asked, netip.AddrPortFrom(a, 0))
 			return r.allowed(a)
 		},

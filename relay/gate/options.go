@@ -53,11 +53,11 @@ type Options struct {
 	// Sessions reads the session of a client. It is called from the packet
 	// path: it must not wait.
 	Sessions func(dataplane.Client) (Session, bool)
-	// Peer judges a peer's address and port, for ChannelBind.
-	Peer func(netip.AddrPort) netpolicy.Verdict
-	// Permission judges a peer's address, for CreatePermission: a permission
+	// Peer judges a peer's address and port for a role, for ChannelBind.
+	Peer func(role string, peer netip.AddrPort) netpolicy.Verdict
+	// Permission judges a peer's address for a role, for CreatePermission: a permission
 	// has no port (RFC 8656 §9).
-	Permission func(netip.Addr) netpolicy.Verdict
+	Permission func(role string, peer netip.Addr) netpolicy.Verdict
 	// MaxChannel is the highest channel number that may be bound; 0x4FFF if 0
 	// (RFC 8656 §12), and up to 0x7FFF for clients of RFC 5766.
 	MaxChannel uint16

@@ -29,7 +29,7 @@ func (c *call) createPermission(s Session) Verdict {
 		peers[i] = netip.AddrPortFrom(peer.Addr(), 0) // RFC 8656 §9: has no port
 	}
 	for _, peer := range peers {
-		if v := c.g.o.Permission(peer.Addr()); !v.Allowed {
+		if v := c.g.o.Permission(s.Identity.Role.Name, peer.Addr()); !v.Allowed {
 			return c.forbid(v, s)
 		}
 	}
@@ -50,7 +50,7 @@ func (c *call) channelBind(s Session) Verdict {
 	if !s.reaches(peers[0].Addr()) {
 		return c.refuse(codeFamilyMismatch, s.Identity)
 	}
-	if v := c.g.o.Peer(peers[0]); !v.Allowed {
+	if v := c.g.o.Peer(s.Identity.Role.Name, peers[0]); !v.Allowed {
 		return c.forbid(v, s)
 	}
 	return c.forward(Request{Identity: s.Identity, Peers: peers, Channel: number})

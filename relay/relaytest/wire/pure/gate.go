@@ -75,10 +75,10 @@ func newGate(sessions func(dataplane.Client) (gate.Session, bool), change func(*
 	o := gate.Options{
 		Realm: Realm, NonceKey: NonceKey, Verifier: verifier, Replies: budget, Bindings: budget, Failures: failures,
 		Sessions: sessions,
-		Peer: func(a netip.AddrPort) netpolicy.Verdict {
+		Peer: func(_ string, a netip.AddrPort) netpolicy.Verdict {
 			return policy.Peer(a, func(netip.AddrPort) bool { return false })
 		},
-		Permission: policy.Permission,
+		Permission: func(_ string, a netip.Addr) netpolicy.Verdict { return policy.Permission(a) },
 	}
 	change(&o)
 	return gate.New(o)
