@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -86,5 +87,25 @@ func TestAlgorithms(t *testing.T) {
 	}
 	if got := mustVerifier(t, valid(t), SHA256, MD5).Algorithms(); !slices.Equal(got, []Algorithm{SHA256, MD5}) {
 		t.Errorf("order lost: %v", got)
+	}
+}
+
+// The key is of coturn 4.6.1: turnadmin -k -u alice -r example.org -p Hn5Vb2Xq8Lr4Zc7T
+func TestParseKey(t *testing.T) {
+	key, err := ParseKey("0x543d720eb1893f5f364751e460429013")
+	if err != nil || key != DeriveKey("alice", "example.org", "Hn5Vb2Xq8Lr4Zc7T") {
+		t.Errorf("%x, %v", key[:], err)
+	}
+	for _, example := range []string{"0xbc807ee29df3c9ffa736523fb2c4e8ee", "0x7da2270ccfa49786e0115366d3a3d14d", "0x7DA2270CCFA49786E0115366D3A3D14D"} {
+		if key, err := ParseKey(example); err == nil || key != (LongTermKey{}) || !strings.Contains(err.Error(), "examples") {
+			t.Errorf("%s: %v", example, err)
+		}
+	}
+	for _, text := range []string{"", "0x", "7da2270ccfa49786e0115366d3a3d14d", "0x7da2270ccfa49786e0115366d3a3d14", "0x7da2270ccfa49786e0115366d3a3d14d0",
+		"0x7da2270ccfa49786e0115366d3a3d14g", "0X7da2270ccfa49786e0115366d3a3d14d", "0x00000000000000000000000000000000", " 0x7da2270ccfa49786e0115366d3a3d14d"} {
+		key, err := ParseKey(text)
+		if err == nil || key != (LongTermKey{}) || text != "" && len(text) > 2 && strings.Contains(err.Error(), text) {
+			t.Errorf("%q: %x, %v", text, key[:], err)
+		}
 	}
 }

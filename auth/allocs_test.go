@@ -10,8 +10,13 @@ import (
 
 // Not under the race detector, where sync.Pool forgets at random.
 func TestVerifyAllocatesNothing(t *testing.T) {
-	v := mustVerifier(t, valid(t), SHA256, MD5)
+	o := withStatic(t)
+	o.Shared[0].IDRule = mustFind(t, `^@([^:]+):`)
+	v := mustVerifier(t, o, SHA256, MD5)
 	for _, name := range []string{
+		"alice",
+		"mallory",
+		at(time.Hour) + ":@alice:example.org",
 		at(time.Hour) + ":alice",
 		at(time.Hour) + ":~k1.default.c:alice",
 		at(time.Hour) + ":~k9.default.c:alice",
@@ -23,5 +28,8 @@ func TestVerifyAllocatesNothing(t *testing.T) {
 				t.Errorf("%.40q, algorithm %d: %v allocations", name, a, n)
 			}
 		}
+	}
+	if n := testing.AllocsPerRun(100, func() { v.Verify("alice", now, MD5, func([]byte) bool { return true }) }); n != 0 {
+		t.Errorf("a static user let in: %v allocations", n)
 	}
 }

@@ -1,5 +1,5 @@
 // Package auth decides who holds a credential: the username grammar, the
-// keyring, issuing and verifying time-limited credentials, and roles.
+// keyring, issuing and verifying time-limited credentials, static users, and roles.
 //
 // It imports the standard library only, does no I/O, and reads no clock: time
 // is an argument of every decision.
@@ -28,12 +28,18 @@
 // secret, or any application could mint itself a role. For the same reason
 // [NewKeyring] refuses one secret in both places.
 //
+// Beside them there are static users ([StaticUser]), for clients that can be given
+// a name and a password and nothing else. Their names have no form that a
+// time-limited username has ([CheckStaticName]), so neither can be taken for the
+// other, and their passwords are held to what a shared secret is held to.
+//
 // # Users
 //
 // Some applications send no user (Jitsi's username is the bare expiry), some a
 // random one for each request (Nextcloud). [Identity.User] is then empty or
 // unique, and limits a user mean nothing: the limits of the session and of the
-// tenant are what holds. A credential that [Issuer.Issue] makes without a user
+// tenant are what holds. An [IDRule] of the shared secret says so, or which part of
+// the username is the user's. A credential that [Issuer.Issue] makes without a user
 // has its credential id for one, so that limits a user hold for each credential.
 //
 // # Revocation
@@ -50,14 +56,17 @@
 // RFC 8489 §9.2.4 answers every failed authentication with the same 401, and
 // [Verifier.Verify] takes care that the time taken says no more than the answer:
 // a malformed, unknown, expired or wrongly signed username costs as many key
-// derivations and signature checks as any other username of its sort (ours: one;
-// else: one for each shared secret). Only success returns early.
+// derivations and signature checks as any other username of its sort (ours: one
+// of each; else: one of each for every shared secret, and where there are static
+// users one signature check more, under the key of that name's user or under
+// nobody's). Only success returns early.
 //
 // # Algorithms
 //
 // A [Verifier] accepts MD5, SHA-256 or both for the key of a client's messages
 // (RFC 8489 §18.5.1). The password is at hand, so both keys can be made of it;
-// whoever begins with one may go on with the other.
+// whoever begins with one may go on with the other. Only of a static user whose
+// key was made elsewhere there is no other than that.
 //
 // MD5 and SHA-1 are the protocol's (RFC 8489 §9.2.2, and the REST convention),
 // used as key derivation and in HMAC where no practical forgery is known. What

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // MaxShared is how many shared secrets a keyring holds at most: each is one
@@ -18,18 +19,21 @@ type Key struct {
 
 // Shared is a secret that an application holds too and mints with.
 type Shared struct {
-	ID     string // [A-Za-z0-9_-]{1,32}; for records and metrics
-	Tenant string // [A-Za-z0-9_-]{0,32}; whose users these are. Empty is a tenant too
-	Role   string // of all its users; empty means DefaultRoleName
-	Secret Secret // MinSharedBytes or more
+	ID     string        // [A-Za-z0-9_-]{1,32}; for records and metrics
+	Tenant string        // [A-Za-z0-9_-]{0,32}; whose users these are. Empty is a tenant too
+	Role   string        // of all its users; empty means DefaultRoleName
+	Secret Secret        // MinSharedBytes or more
+	MaxTTL time.Duration // how far ahead an expiry may lie, but for ClockSkew; the role's MaxTTL at most, and 0 means that
+	IDRule IDRule        // who the user of a username is
 }
 
 // Options is what a keyring is made of.
 type Options struct {
-	Keys   []Key    // issuer keys: the current, and those whose credentials still live
-	Issue  string   // id of the key to issue under; may be empty if there is one at most
-	Shared []Shared // tried in this order, MaxShared at most
-	Roles  []Role   // empty means DefaultRole alone
+	Keys   []Key        // issuer keys: the current, and those whose credentials still live
+	Issue  string       // id of the key to issue under; may be empty if there is one at most
+	Shared []Shared     // tried in this order, MaxShared at most
+	Static []StaticUser // beside the others
+	Roles  []Role       // empty means DefaultRole alone
 }
 
 // Keyring is who may sign credentials and what they may grant. It never
@@ -38,14 +42,15 @@ type Keyring struct {
 	keys   map[string]*signer
 	issue  *signer // nil without issuer keys
 	shared []*signer
+	static map[string]*static // by name
 	roles  map[string]*Role
 	decoy  *signer // does the work where no key could fit
 }
 
 // NewKeyring checks everything and returns every fault at once, joined. A
-// keyring without any secret is a fault: nobody could ever be let in.
+// keyring without any secret or user is a fault: nobody could ever be let in.
 func NewKeyring(o Options) (*Keyring, error) {
-	k := &Keyring{keys: map[string]*signer{}, roles: map[string]*Role{}, decoy: newSigner("", []byte("decoy"))}
+	k := &Keyring{keys: map[string]*signer{}, static: map[string]*static{}, roles: map[string]*Role{}, decoy: newSigner("", []byte("decoy"))}
 	b := builder{ring: k, ids: map[string]bool{}, secrets: map[[20]byte]string{}}
 	b.addRoles(o.Roles)
 	for i, key := range o.Keys {
@@ -54,12 +59,15 @@ func NewKeyring(o Options) (*Keyring, error) {
 	for i, s := range o.Shared {
 		b.addShared(i, s)
 	}
+	for i, u := range o.Static {
+		b.addStatic(i, u)
+	}
 	b.chooseIssue(o)
 	if len(o.Shared) > MaxShared {
 		b.fault("%d shared secrets, at most %d: every request with a wrong password is tried under each", len(o.Shared), MaxShared)
 	}
-	if len(o.Keys)+len(o.Shared) == 0 {
-		b.fault("neither an issuer key nor a shared secret: nobody could authenticate; give one at least")
+	if len(o.Keys)+len(o.Shared)+len(o.Static) == 0 {
+		b.fault("neither an issuer key nor a shared secret nor a static user: nobody could authenticate; give one at least")
 	}
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
@@ -125,16 +133,43 @@ func (b *builder) addShared(i int, s Shared) {
 	where := fmt.Sprintf("shared secret %d (%q)", i+1, s.ID)
 	b.checkID(where, s.ID)
 	b.checkSecret(where, s.Secret, MinSharedBytes)
-	if s.Tenant != "" && !validName(s.Tenant) {
-		b.fault("%s: the tenant must be at most %d of A-Z a-z 0-9 _ -", where, MaxName)
-	}
-	role, ok := b.ring.Role(s.Role)
-	if !ok {
-		b.fault("%s: there is no role %q; define it or name another", where, s.Role)
+	role := b.checkBearer(where, s.Tenant, s.Role)
+	if s.MaxTTL != 0 && (s.MaxTTL < time.Second || role != nil && s.MaxTTL > role.MaxTTL) {
+		b.fault("%s: MaxTTL is %v, it must be 1s to the MaxTTL of its role, or 0 for that", where, s.MaxTTL)
 	}
 	signer := newSigner(s.ID, s.Secret.Bytes())
-	signer.tenant, signer.role = s.Tenant, role
+	signer.tenant, signer.role, signer.maxTTL, signer.rule = s.Tenant, role, s.MaxTTL, s.IDRule
 	b.ring.shared = append(b.ring.shared, signer)
+}
+
+func (b *builder) addStatic(i int, u StaticUser) {
+	where := fmt.Sprintf("static user %d (%q)", i+1, u.ID)
+	b.checkID(where, u.ID)
+	if err := CheckStaticName(u.Name); err != nil {
+		b.fault("%s: %w", where, err)
+	} else if b.ring.static[u.Name] != nil {
+		b.fault("%s: the name is taken; give each user another", where)
+	}
+	hasKey := u.Key != LongTermKey{}
+	switch {
+	case hasKey && u.Password.Len() > 0:
+		b.fault("%s: both a password and a key; keep one", where)
+	case !hasKey:
+		b.checkSecret(where, u.Password, MinSharedBytes)
+	}
+	b.ring.static[u.Name] = &static{StaticUser: u, role: b.checkBearer(where, u.Tenant, u.Role)}
+}
+
+// checkBearer gives the role of those whose tenant and role are configured.
+func (b *builder) checkBearer(where, tenant, role string) *Role {
+	if tenant != "" && !validName(tenant) {
+		b.fault("%s: the tenant must be at most %d of A-Z a-z 0-9 _ -", where, MaxName)
+	}
+	r, ok := b.ring.Role(role)
+	if !ok {
+		b.fault("%s: there is no role %q; define it or name another", where, role)
+	}
+	return r
 }
 
 func (b *builder) checkID(where, id string) {
@@ -143,7 +178,7 @@ func (b *builder) checkID(where, id string) {
 		return
 	}
 	if b.ids[id] {
-		b.fault("%s: the id is taken; ids are unique among issuer keys and shared secrets, as records name them", where)
+		b.fault("%s: the id is taken; ids are unique among issuer keys, shared secrets and static users, as records name them", where)
 	}
 	b.ids[id] = true
 }

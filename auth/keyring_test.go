@@ -52,7 +52,7 @@ func TestKeyringAccepts(t *testing.T) {
 
 func TestKeyringRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		"neither an issuer key nor a shared secret":                   func(o *Options) { *o = Options{} },
+		"neither an issuer key nor a shared secret nor a static user": func(o *Options) { *o = Options{} },
 		`issuer key 2 ("k1"): the id is taken`:                        func(o *Options) { o.Keys[1].ID = "k1"; o.Issue = "k1" },
 		`shared secret 1 ("k1"): the id is taken`:                     func(o *Options) { o.Shared[0].ID = "k1" },
 		`shared secret 2 ("synapse"): the id is`:                      func(o *Options) { o.Shared[1].ID = "synapse" },

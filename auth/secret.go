@@ -51,7 +51,7 @@ func NewSecret(b []byte) (Secret, error) {
 // examples and manuals use.
 func ParseSecret(text string) (Secret, error) {
 	if !utf8.ValidString(text) {
-		return Secret{}, errors.New("auth: secret: not valid UTF-8; generate one with: openssl rand -base64 32")
+		return Secret{}, errors.New("auth: secret: not valid UTF-8; generate one with: turnpike secret new")
 	}
 	for _, r := range text {
 		if unicode.IsSpace(r) || unicode.IsControl(r) {

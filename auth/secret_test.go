@@ -37,7 +37,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	n := nest{s, s}
 	key, long := LongTermKey([]byte(text[:16])), SHA256Key([]byte(text))
 	c := Credential{ID: "id", Username: "name", Password: text}
-	values := []any{s, &s, n, &n, []Secret{s}, map[string]Secret{"k": s}, Key{"id", s}, Shared{Secret: s}, Options{Keys: []Key{{"id", s}}}, key, &key, Identity{Key: key}, long, &long, Identity{SHA256Key: long}, c, &c, []Credential{c}}
+	values := []any{s, &s, n, &n, []Secret{s}, map[string]Secret{"k": s}, Key{"id", s}, Shared{Secret: s}, StaticUser{Password: s, Key: key}, Options{Keys: []Key{{"id", s}}}, key, &key, Identity{Key: key}, long, &long, Identity{SHA256Key: long}, c, &c, []Credential{c}}
 	var out bytes.Buffer
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%08b", "%c", "%t", "%U"} {
@@ -100,6 +100,8 @@ func TestWeakSecretsRefused(t *testing.T) {
 		"changemechangeme1", "change-me-change-me", "passwordpassword1", "Password123456789", "this-is-my-secret-key",
 		"1234567890123456", "0123456789abcdef", "abcdefghijklmnop", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjkl",
 		"fedcba9876543210", "ponmlkjihgfedcba", "deadbeefdeadbeef", "deadbeefcafebabe", "aaaaaaaabbbbbbbb", "aabbaabbccaabbdd",
+		"n0t4ctuAllymatr1Xd0TurnSharedSecret4obVIous5ReaSons", "keepthissecretkeepthissecret", "homeassistant123", "netbird-turn-password", "hunter2hunter2hunter2",
+		"testpass123testpass123", "your-secure-turn-secret-123", "REPLACE_WITH_A_RANDOM_SHARED_SECRET", "[shared-secret-key]", "<AUTO_GENERATED_SECRET>",
 		"turn-server-secret", "coturn-shared-secret", "synapse-turn-secret", "insecure-default-token", "example-secret-string",
 		"kWq7Zp2LxV9sTn4R\n", " kWq7Zp2LxV9sTn4R", "kWq7Zp2LxV9\tsTn4R", "kWq7Zp2LxV9sTn4R\x00", "kWq7Zp2LxV9sTn4R\xff",
 		strings.Repeat("kWq7Zp2LxV9sTn4RbYc8Hd3Jf6Mg1Aeu", 40),

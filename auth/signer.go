@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"hash"
 	"sync"
+	"time"
 )
 
 // passwordLen is the length of the padded base64 of an HMAC-SHA1.
@@ -18,8 +19,10 @@ const passwordLen = 28
 type signer struct {
 	id     string
 	tenant string
-	role   *Role     // of a shared secret; nil for an issuer key
-	alone  []*signer // itself, as a list of candidates
+	role   *Role         // of a shared secret; nil for an issuer key
+	maxTTL time.Duration // of a shared secret; 0 is the role's
+	rule   IDRule        // of a shared secret
+	alone  []*signer     // itself, as a list of candidates
 	pool   sync.Pool
 }
 
@@ -54,7 +57,6 @@ func (s *signer) sum(text string) [sha1.Size]byte {
 }
 
 // password is the padded standard base64 of HMAC-SHA1(secret, username).
-
 func (s *signer) password(username string) string {
 	sum := s.sum(username)
 	return base64.StdEncoding.EncodeToString(sum[:])
@@ -77,4 +79,31 @@ func (s *signer) ask(username, realm string, as Algorithm, signed func(key []byt
 		copy(h.key[:], sum[:])
 	}
 	return h.key, signed(h.key[:size])
+}
+
+// judge is what a username is worth if it was signed. Both bounds are reckoned
+// and the rule is asked first: which of them it breaks takes no time of its own.
+func (s *signer) judge(name Username, role *Role, now time.Time) Outcome {
+	if role == nil {
+		return UnknownRole
+	}
+	first, last := now.Unix(), now.Add(s.longest(role)+ClockSkew).Unix()
+	fits := s.rule.fits(name.User)
+	switch {
+	case name.Expires < first: // equal is in time, as in coturn
+		return Expired
+	case name.Expires > last:
+		return FarFuture
+	case !fits:
+		return NoUser
+	}
+	return OK
+}
+
+// longest is how long a credential may live at most.
+func (s *signer) longest(role *Role) time.Duration {
+	if s.maxTTL > 0 {
+		return s.maxTTL
+	}
+	return role.MaxTTL
 }

@@ -28,7 +28,8 @@ const (
 	OK             Outcome = iota
 	BadUsername            // not one of the forms of ParseUsername
 	Expired                // rightly signed, but too late
-	FarFuture              // rightly signed, but it expires later than the role allows
+	FarFuture              // rightly signed, but it expires later than the role or the secret allows
+	NoUser                 // rightly signed, but the secret's IDRule finds no user in it
 	UnknownKey             // names an issuer key that we do not have (any more), or none and there is no shared secret
 	UnknownRole            // rightly signed, but the role is gone
 	WrongSignature         // no key that could have signed it did
@@ -37,7 +38,7 @@ const (
 )
 
 var outcomeNames = [NumOutcomes]string{
-	OK: "ok", BadUsername: "bad_username", Expired: "expired", FarFuture: "far_future",
+	OK: "ok", BadUsername: "bad_username", Expired: "expired", FarFuture: "far_future", NoUser: "no_user",
 	UnknownKey: "unknown_key", UnknownRole: "unknown_role", WrongSignature: "wrong_signature",
 	Revoked: "revoked",
 }
@@ -53,17 +54,19 @@ func (o Outcome) String() string {
 // Identity is who holds a verified credential.
 type Identity struct {
 	Username     string
-	User         string // empty if the username has none: then no limit a user applies
-	Tenant       string // whose user; of users with the same name in two tenants nothing is shared
-	Role         *Role  // must not be changed
-	CredentialID string // empty if minted by an application
-	KeyID        string // the issuer key or shared secret that fits
-	Expires      time.Time
-	Issued       time.Time // not before then; whole seconds, see Revocation
+	User         string    // empty if the username has none: then no limit a user applies
+	Tenant       string    // whose user; of users with the same name in two tenants nothing is shared
+	Role         *Role     // must not be changed
+	CredentialID string    // empty if minted by an application, and of a static user
+	KeyID        string    // the issuer key, shared secret or static user that fits
+	Expires      time.Time // zero for a static user
+	Issued       time.Time // not before then; whole seconds, see Revocation; zero for a static user
 	// What signs the session's messages, also after Expires. A key that the
 	// verifier does not accept is zero.
 	Key       LongTermKey
 	SHA256Key SHA256Key
+
+	static bool // see IsStatic
 }
 
 // KeyOf is the key of an algorithm; nil if there is none.
@@ -91,6 +94,7 @@ type Verifier struct {
 	ring       *Keyring
 	realm      string
 	algorithms []Algorithm
+	static     map[string]*Identity // by username
 	revoked    *Revocations
 }
 
@@ -113,7 +117,11 @@ func NewVerifier(k *Keyring, realm string, algorithms ...Algorithm) (*Verifier, 
 			return nil, fmt.Errorf("auth: verifier: the algorithm %d is not known or there twice; give MD5, SHA256 or both", a)
 		}
 	}
-	return &Verifier{ring: k, realm: realm, algorithms: slices.Clone(algorithms)}, nil
+	v := &Verifier{ring: k, realm: realm, algorithms: slices.Clone(algorithms), static: map[string]*Identity{}}
+	for name, user := range k.static {
+		v.static[name] = user.identity(realm, algorithms)
+	}
+	return v, nil
 }
 
 // Role is that of the keyring, by its name.
@@ -137,14 +145,23 @@ func (v *Verifier) Algorithms() []Algorithm { return slices.Clone(v.algorithms) 
 // during the call only.
 //
 // Every refusal does the same work as any other of its sort; see the package
-// comment. Expired, FarFuture, UnknownRole and Revoked are reported only where the
+// comment. Expired, FarFuture, NoUser, UnknownRole and Revoked are reported only where the
 // signature fits: anybody can write a date, and it should not look like a
-// client whose clock or credential is late. Verify allocates nothing.
+// client whose clock or credential is late. A refusal allocates nothing, nor does
+// success unless a regular expression finds the user.
 func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed func(key []byte) bool) (Identity, Outcome) {
 	if !slices.Contains(v.algorithms, as) {
 		return Identity{}, WrongSignature
 	}
 	name, err := ParseUsername(username)
+	var user *Identity // a static one, who has signed
+	known := false
+	if len(v.static) > 0 && !name.Issued() {
+		user, known = v.askStatic(username, as, signed)
+		if user != nil && !v.revoked.Revoked(user) {
+			return *user, OK
+		}
+	}
 	signers, outcome := v.candidates(name, err)
 	text := username
 	if len(text) > MaxUsername {
@@ -157,7 +174,7 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 			role = v.ring.roles[name.Role]
 		}
 		// Judged whether it fits or not, or being late would tell that it did.
-		worth := judge(name, role, now)
+		worth := s.judge(name, role, now)
 		if !fits || outcome != WrongSignature {
 			continue
 		}
@@ -165,10 +182,15 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		if outcome = worth; outcome != OK {
 			continue
 		}
+		holder, found := s.rule.user(name.User)
+		if !found {
+			outcome = NoUser
+			continue
+		}
 		id := Identity{
-			Username: username, User: name.User, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
+			Username: username, User: holder, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role,
 			CredentialID: name.CredentialID, KeyID: s.id,
-			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, role.MaxTTL),
+			Expires: time.Unix(name.Expires, 0).UTC(), Issued: issued(name, s.longest(role)),
 		}
 		if v.revoked.Revoked(&id) {
 			outcome = Revoked
@@ -177,6 +199,12 @@ func (v *Verifier) Verify(username string, now time.Time, as Algorithm, signed f
 		id.setKey(as, key)
 		v.addKeys(&id, s, as)
 		return id, OK
+	}
+	switch {
+	case user != nil:
+		outcome = Revoked
+	case known:
+		outcome = WrongSignature // and no BadUsername: it is a static user's
 	}
 	return Identity{}, outcome
 }
@@ -212,20 +240,4 @@ func (v *Verifier) candidates(name Username, err error) ([]*signer, Outcome) {
 		outcome = UnknownKey // never WrongSignature: the decoy's secret is in this source
 	}
 	return v.ring.decoy.alone, outcome
-}
-
-// judge is what a rightly signed username is worth. Both bounds are reckoned
-// first: which of them it breaks takes no time of its own.
-func judge(name Username, role *Role, now time.Time) Outcome {
-	if role == nil {
-		return UnknownRole
-	}
-	first, last := now.Unix(), now.Add(role.MaxTTL+ClockSkew).Unix()
-	switch {
-	case name.Expires < first: // equal is in time, as in coturn
-		return Expired
-	case name.Expires > last:
-		return FarFuture
-	}
-	return OK
 }

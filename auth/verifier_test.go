@@ -282,7 +282,7 @@ func TestVerifyConcurrently(t *testing.T) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	o := valid(b)
+	o := withStatic(b)
 	for _, c := range "abcdef" {
 		o.Shared = append(o.Shared, Shared{ID: string(c), Secret: mustShared(b, sharedA+string(c))})
 	}
@@ -299,7 +299,9 @@ func BenchmarkVerify(b *testing.B) {
 		{"unknown-key", at(time.Hour) + ":~k9.default.c:alice", "wrong"},
 		{"shared-first-of-8", first, password(sharedA, first)},
 		{"shared-wrong-of-8", first, "wrong"},
-		{"malformed-of-8", "alice", "wrong"},
+		{"static", "alice", staticPassword},
+		{"static-wrong-of-8", "alice", "wrong"},
+		{"unknown-name-of-8", "mallory", "wrong"},
 	} {
 		key := DeriveKey(c.name, realm, c.password)
 		want := integrity(key[:], message)

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
-var errWeak = errors.New("auth: secret: easily guessed (repeated, too few different characters, or words from an example); generate one with: openssl rand -base64 32")
+var errWeak = errors.New("auth: secret: easily guessed (repeated, too few different characters, or words from an example); generate one with: turnpike secret new")
 
 // minDistinct is how many different bytes a secret must have beside known
 // words. Sixteen random hexadecimal digits, the least that passes at all, have
@@ -22,12 +23,25 @@ var exampleWords = [][]byte{
 	[]byte("123456789"), []byte("12345678"), []byte("qwertyuiop"), []byte("asdfghjkl"), []byte("zxcvbnm"), []byte("qwerty"),
 	[]byte("password"), []byte("passw0rd"), []byte("changeme"), []byte("changethis"), []byte("deadbeef"), []byte("cafebabe"),
 	[]byte("example"), []byte("replace"), []byte("default"), []byte("insecure"), []byte("credential"), []byte("username"),
+	[]byte("homeassistant"), []byte("bigbluebutton"), []byte("mattermost"), []byte("netbird"), []byte("livekit"), []byte("prosody"), []byte("janus"),
+	[]byte("galene"), []byte("webrtc"), []byte("gorst"), []byte("logen"), []byte("hunter"), []byte("hero"), []byte("demo"), []byte("keep"),
 	[]byte("turnpike"), []byte("coturn"), []byte("eturnal"), []byte("turnserver"), []byte("nextcloud"), []byte("matrix"),
 	[]byte("synapse"), []byte("jitsi"), []byte("cryptic"), []byte("random"), []byte("string"), []byte("static"),
-	[]byte("shared"), []byte("secret"), []byte("secure"), []byte("server"), []byte("private"), []byte("generate"),
+	[]byte("shared"), []byte("secret"), []byte("secure"), []byte("server"), []byte("private"), []byte("generated"), []byte("generate"), []byte("auto"),
 	[]byte("change"), []byte("north"), []byte("super"), []byte("token"), []byte("admin"), []byte("here"), []byte("your"),
 	[]byte("this"), []byte("that"), []byte("long"), []byte("very"), []byte("with"), []byte("auth"), []byte("turn"), []byte("stun"), []byte("test"),
 	[]byte("pass"), []byte("user"), []byte("some"), []byte("key"), []byte("and"), []byte("the"), []byte("my"), []byte("me"),
+}
+
+// published are secrets that look like random ones and stand in a manual.
+var published = [][]byte{
+	[]byte("n0t4ctuallymatr1xd0turnsharedsecret"), // Synapse, turn-howto
+}
+
+// isPublished reports whether a secret is made from one of them.
+func isPublished(b []byte) bool {
+	b = bytes.ToLower(b)
+	return slices.ContainsFunc(published, func(p []byte) bool { return bytes.Contains(b, p) })
 }
 
 // checkSecret refuses a secret outside [least, MaxSecretBytes] or easily
@@ -35,12 +49,12 @@ var exampleWords = [][]byte{
 func checkSecret(b []byte, least int) error {
 	switch {
 	case len(b) == 0:
-		return errors.New("auth: secret: empty; generate one with: openssl rand -base64 32")
+		return errors.New("auth: secret: empty; generate one with: turnpike secret new")
 	case len(b) < least:
-		return fmt.Errorf("auth: secret: %d bytes, at least %d are needed; generate one with: openssl rand -base64 32", len(b), least)
+		return fmt.Errorf("auth: secret: %d bytes, at least %d are needed; generate one with: turnpike secret new", len(b), least)
 	case len(b) > MaxSecretBytes:
 		return fmt.Errorf("auth: secret: %d bytes, at most %d are allowed", len(b), MaxSecretBytes)
-	case period(b) < least || sequence(b) || distinct(withoutWords(b)) < minDistinct:
+	case isPublished(b) || period(b) < least || sequence(b) || distinct(withoutWords(b)) < minDistinct:
 		return errWeak
 	}
 	return nil

@@ -82,7 +82,7 @@ func (x *session) finishAllocate(r *gate.Request, parts []part) {
 		s.end(x, EndDisconnected)
 	case !s.admits(r.Client.Addr.Addr()): // SetClients has not seen it
 		s.end(x, EndDenied)
-	case s.o.Revocations.Revoked(x.identity): // nor Revoke
+	case s.o.Revocations.Revoked(x.identity) || !s.verifier.Load().Holds(x.identity): // nor Revoke, nor SetAccess
 		s.end(x, EndRevoked)
 	}
 }

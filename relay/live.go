@@ -53,7 +53,8 @@ func (s *Server) SetLimits(l Limits) error {
 
 // SetAccess replaces the verifier and the key that signs nonces; nil leaves the
 // one there is. Sessions go on under the keys they began with, and obey the roles
-// of the verifier when it returns.
+// of the verifier when it returns; those of static users that it has no more have
+// ended.
 func (s *Server) SetAccess(v *auth.Verifier, nonceKey []byte) error {
 	if v != nil {
 		v = v.Without(s.o.Revocations)
@@ -63,6 +64,10 @@ func (s *Server) SetAccess(v *auth.Verifier, nonceKey []byte) error {
 	}
 	s.verifier.Store(v)
 	for _, x := range s.sessions.filter(nil, func(x *session) bool { return !x.view.Load().Pending }) {
+		if !v.Holds(x.identity) {
+			s.end(x, EndRevoked)
+			continue
+		}
 		x.obey()
 	}
 	return nil

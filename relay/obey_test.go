@@ -131,3 +131,36 @@ func TestLimitsAreChecked(t *testing.T) {
 		t.Error("a nonce key of 31 bytes was taken")
 	}
 }
+
+// A static user who is taken out while the Allocate is served has no session
+// afterwards.
+func TestStaticUserIsTakenOutBesideItsAllocate(t *testing.T) {
+	in := newInside(t)
+	password, err := auth.ParseSecret("Hn5Vb2Xq8Lr4Zc7T")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := auth.NewKeyring(auth.Options{Static: []auth.StaticUser{{ID: "home", Name: "alice", Password: password}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := auth.NewVerifier(ring, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, outcome := verifier.Verify("alice", time.Now(), auth.MD5, func([]byte) bool { return true })
+	if outcome != auth.OK {
+		t.Fatal(outcome)
+	}
+	in.who = &who
+	free := in.stick()
+	in.forward(in.request(gate.Allocate), time.Now())
+	in.reload(auth.DefaultRole())
+	free()
+	if why := <-in.ends; why != EndRevoked {
+		t.Errorf("ended as %s", why)
+	}
+	if n := in.Sessions(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}

@@ -94,7 +94,7 @@ func (x *session) setRole(role *auth.Role) {
 	if role.MaxSession > 0 {
 		l.lower(role.MaxSession.Truncate(time.Second), EndMaxSession)
 	}
-	if x.server.o.EndExpired {
+	if x.server.o.EndExpired && !x.identity.IsStatic() {
 		l.lower(x.identity.Expires.Sub(x.start), EndCredential)
 	}
 	x.role.Store(role)

@@ -26,7 +26,8 @@ func command() *cobra.Command {
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), healthCommand(), reloadCommand(), revokeCommand(), loadCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), secretCommand(), credentialsCommand(), apiKeyCommand(),
+		healthCommand(), reloadCommand(), revokeCommand(), loadCommand(), versionCommand())
 	return root
 }
 

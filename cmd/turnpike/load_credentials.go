@@ -25,7 +25,10 @@ func (l *loader) keyring() auth.Options {
 	for i, s := range c.SharedSecrets {
 		path := fmt.Sprintf("credentials.shared_secrets[%d]", i)
 		secret := l.secret(path, s.Secret, s.SecretFile, auth.ParseSecret)
-		o.Shared = append(o.Shared, auth.Shared{ID: s.ID, Tenant: s.Tenant, Role: s.Role, Secret: secret})
+		o.Shared = append(o.Shared, auth.Shared{ID: s.ID, Tenant: s.Tenant, Role: s.Role, Secret: secret, MaxTTL: s.MaxTTL, IDRule: l.idRule(path, s)})
+	}
+	for i, u := range c.Users {
+		o.Static = append(o.Static, l.user(fmt.Sprintf("credentials.users[%d]", i), u))
 	}
 	for _, r := range l.c.Roles {
 		o.Roles = append(o.Roles, auth.Role{
@@ -35,6 +38,35 @@ func (l *loader) keyring() auth.Options {
 		})
 	}
 	return o
+}
+
+func (l *loader) idRule(path string, s config.SharedSecret) auth.IDRule {
+	switch s.IDRule {
+	case "none":
+		return auth.NoUsers()
+	case "regex":
+		rule, err := auth.FindUser(s.IDRegex)
+		l.wrong(path+".id_regex", err)
+		return rule
+	}
+	return auth.IDRule{}
+}
+
+func (l *loader) user(path string, u config.User) auth.StaticUser {
+	s := auth.StaticUser{ID: u.ID, Name: u.Username, Tenant: u.Tenant, Role: u.Role}
+	at := path + ".username"
+	if u.Username == u.ID {
+		at = path + ".id" // which stands for the other
+	}
+	l.wrong(at, auth.CheckStaticName(u.Username))
+	if u.KeyFile == "" {
+		s.Password = l.secret(path, u.Secret, u.SecretFile, auth.ParseSecret)
+		return s
+	}
+	var err error
+	s.Key, err = auth.ParseKey(u.Secret.Text())
+	l.wrong(path+".key_file", err)
+	return s
 }
 
 func passwordAlgorithms(list []config.PasswordAlgorithm) (all []auth.Algorithm) {
@@ -61,7 +93,7 @@ func (l *loader) secret(path string, text config.Secret, file string, parse func
 	}
 	same := slices.IndexFunc(l.secrets, func(o owned) bool { return o.secret.Equal(s) })
 	if same >= 0 {
-		l.fault(at, "generate a new one: openssl rand -base64 32",
+		l.fault(at, "generate a new one: turnpike secret new",
 			"is the same secret as that of %s; whoever holds one could sign for the other", l.secrets[same].path)
 	}
 	l.secrets = append(l.secrets, owned{path, s})

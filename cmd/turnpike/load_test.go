@@ -55,7 +55,7 @@ streams:
 credentials:
   issuer_keys: [{id: k1, secret_file: k1.key}, {id: k2, secret: INLINE1}]
   issue_with: k2
-  shared_secrets: [{id: s1, tenant: t1, role: guest, secret_file: s1.secret}, {id: s2, secret: INLINE2}]
+  shared_secrets: [{id: s1, tenant: t1, role: guest, secret_file: s1.secret, max_ttl: 25s, id_rule: regex, id_regex: "^@([^:]+):"}, {id: s2, secret: INLINE2, id_rule: none}]
   nonce_key_file: nonce.key
   revocations_file: lists/revoked.jsonl
   password_algorithms: [sha256, md5]
@@ -137,6 +137,8 @@ func unusualWant(t *testing.T) *settings {
 	line := func(network, place string) netpolicy.Line {
 		return netpolicy.Line{Prefix: prefix(network), Place: place}
 	}
+	localPart, err := auth.FindUser("^@([^:]+):")
+	badConfigCheck(t, err)
 	usual := auth.DefaultRole()
 	usual.Transports = auth.UDP | auth.TCP | auth.TLS
 	return &settings{
@@ -155,7 +157,8 @@ func unusualWant(t *testing.T) *settings {
 		NonceKey: []byte(nonce), Algorithms: []auth.Algorithm{auth.SHA256, auth.MD5}, EndExpired: true,
 		Keyring: auth.Options{
 			Keys: []auth.Key{{ID: "k1", Secret: secret(k1Text)}, {ID: "k2", Secret: secret(inline1)}}, Issue: "k2",
-			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text)}, {ID: "s2", Role: "default", Secret: secret(inline2)}},
+			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text), MaxTTL: 25 * time.Second, IDRule: localPart},
+				{ID: "s2", Role: "default", Secret: secret(inline2), IDRule: auth.NoUsers()}},
 			Roles: []auth.Role{{Name: "guest", Allocations: 21, SessionBits: 22, UserBits: 23, BytesPerDay: 24,
 				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true, Transports: auth.TCP | auth.TLS},
 				usual}},

@@ -24,6 +24,18 @@ type revocations struct {
 // A server that could not read it would let in who was revoked, so it does not
 // start.
 func openRevocations(file string, now time.Time) (*revocations, error) {
+	r, err := readRevocations(file, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.save(now); err != nil {
+		return nil, fmt.Errorf("credentials.revocations_file: %w; give a path in a folder that this user may write to", err)
+	}
+	return r, nil
+}
+
+// readRevocations reads the file, if it is there.
+func readRevocations(file string, now time.Time) (*revocations, error) {
 	r := &revocations{set: auth.NewRevocations(), file: file}
 	if file == "" {
 		return r, nil
@@ -31,9 +43,6 @@ func openRevocations(file string, now time.Time) (*revocations, error) {
 	if err := r.load(now); err != nil {
 		return nil, fmt.Errorf("credentials.revocations_file: %s can't be read: %w; "+
 			"repair the line, or take it away if what it revoked may be good again", file, err)
-	}
-	if err := r.save(now); err != nil {
-		return nil, fmt.Errorf("credentials.revocations_file: %w; give a path in a folder that this user may write to", err)
 	}
 	return r, nil
 }

@@ -59,6 +59,7 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 			"manager": scriptManager, "waitlog": scriptWaitLog, "mark": scriptMark, "expiring": scriptExpiring, "await": scriptAwait, "presents": scriptPresents,
 			"client": scriptClient, "allocate": scriptAllocate, "refresh": scriptRefresh, "bind": scriptBind, "relay": scriptRelay,
 			"nat": scriptNAT, "proxy": scriptProxy, "biddown": scriptBidDown, "redirected": scriptRedirected,
+			"credential": scriptCredential,
 		},
 	}
 }

@@ -11,10 +11,13 @@ import (
 // defaultRole is the role of whoever names none.
 const defaultRole = "default"
 
+// idByRegex is the id_rule that id_regex goes with.
+const idByRegex = "regex"
+
 // checkCredentials leaves the strength of secrets to whoever uses them.
 func (l *loader) checkCredentials(c *Config) {
 	k := &c.Credentials
-	ids := map[string]string{} // of both lists: records name them
+	ids := map[string]string{} // of all lists: records name them
 	for i, key := range k.IssuerKeys {
 		l.checkID(under(entry("credentials.issuer_keys", i), "id"), key.ID, ids)
 	}
@@ -23,21 +26,71 @@ func (l *loader) checkCredentials(c *Config) {
 		l.checkID(under(path, "id"), s.ID, ids)
 		l.checkTenant(under(path, "tenant"), s.Tenant)
 		l.checkRole(under(path, "role"), s.Role, c.Roles)
+		l.checkMinted(path, s, c.Roles)
 	}
+	for i, u := range k.Users {
+		path := entry("credentials.users", i)
+		l.checkID(under(path, "id"), u.ID, ids)
+		l.checkTenant(under(path, "tenant"), u.Tenant)
+		l.checkRole(under(path, "role"), u.Role, c.Roles)
+	}
+	l.checkUsers(k)
 	if len(k.SharedSecrets) > maxShared {
 		l.judge("credentials.shared_secrets", fmt.Sprintf("has %d entries", len(k.SharedSecrets)),
 			fmt.Sprintf("keep %d or fewer, as each is tried for every wrong password", maxShared))
 	}
-	if len(k.IssuerKeys)+len(k.SharedSecrets) == 0 {
-		l.judge("credentials", "has neither an issuer key nor a shared secret, so that nobody could authenticate",
-			"give one of issuer_keys or shared_secrets")
+	if len(k.IssuerKeys)+len(k.SharedSecrets)+len(k.Users) == 0 {
+		l.judge("credentials", "has neither an issuer key nor a shared secret nor a user, so that nobody could authenticate",
+			"give one of issuer_keys, shared_secrets or users")
 	}
 	l.checkIssueWith(k)
 	l.checkPasswordAlgorithms(k.PasswordAlgorithms, c.Realm)
 }
 
+// checkMinted checks what bounds the usernames of a shared secret.
+func (l *loader) checkMinted(path string, s SharedSecret, roles []Role) {
+	ttl, rule, regex := under(path, "max_ttl"), under(path, "id_rule"), under(path, "id_regex")
+	if s.MaxTTL%time.Second != 0 {
+		l.judge(ttl, "is "+short(int64(s.MaxTTL)), "give whole seconds")
+	}
+	for _, r := range roles {
+		if r.ID == s.Role && s.MaxTTL > r.MaxCredentialTTL {
+			l.judge(ttl, "is "+short(int64(s.MaxTTL))+", above max_credential_ttl of the role "+r.ID+" ("+short(int64(r.MaxCredentialTTL))+")",
+				"lower it, or raise the other", under(path, "role"), "roles")
+		}
+	}
+	switch {
+	case s.IDRule == idByRegex && s.IDRegex == "":
+		l.judge(rule, "is regex, and there is none", `give id_regex, such as '^@([^:]+):'`, regex)
+	case s.IDRule != idByRegex && s.IDRegex != "":
+		l.judge(regex, "is given, and id_rule is "+s.IDRule, "give id_rule: regex, or take it away", rule)
+	}
+}
+
+// checkUsers leaves the grammar of names to whoever uses them.
+func (l *loader) checkUsers(k *Credentials) {
+	first := map[string]int{}
+	for i, u := range k.Users {
+		path := entry("credentials.users", i)
+		if j, taken := first[u.Username]; taken && u.Username != "" {
+			l.judge(under(path, "username"), "is "+clip(u.Username)+", as that of "+entry("credentials.users", j)+" is", "give each user another name",
+				under(path, "id"), under(entry("credentials.users", j), "id"))
+			continue
+		}
+		first[u.Username] = i
+		switch at := under(path, "key_file"); {
+		case u.KeyFile == "":
+		case !slices.Contains(k.PasswordAlgorithms, MD5):
+			l.judge(at, "is given, and a key is for md5, which is not among the password algorithms", "give the password, or add md5",
+				"credentials.password_algorithms")
+		default:
+			l.warn(at, "is a key, of which nobody can tell how weak its password is", "give the user a new password of 16 random characters or more")
+		}
+	}
+}
+
 // checkPasswordAlgorithms tells what sha256 costs. The password is at hand for
-// every credential, so that it works with each.
+// every credential but the keys of users, so that it works with each.
 func (l *loader) checkPasswordAlgorithms(list []PasswordAlgorithm, realm string) {
 	const path = "credentials.password_algorithms"
 	checkUnique(l, path, list)

@@ -29,7 +29,7 @@ func (c *Config) section(s *shape, v reflect.Value, path string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range s.fields {
 		at := under(path, f.name)
-		if f.isSecret() && v.FieldByName("SecretFile").String() != "" {
+		if f.isSecret() && isRead(s, v) {
 			continue // where it was read from is printed instead
 		}
 		key, value := &yaml.Node{Kind: yaml.ScalarNode, Value: f.name}, c.value(f, v.Field(f.field), at)
@@ -39,6 +39,16 @@ func (c *Config) section(s *shape, v reflect.Value, path string) *yaml.Node {
 		n.Content = append(n.Content, key, value)
 	}
 	return n
+}
+
+// isRead reports whether the secret of an entry was read from a file.
+func isRead(s *shape, v reflect.Value) bool {
+	for _, name := range []string{"secret_file", "key_file"} {
+		if f := s.lookUp(name); f != nil && v.Field(f.field).String() != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Config) value(s *shape, v reflect.Value, path string) *yaml.Node {

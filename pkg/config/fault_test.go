@@ -234,7 +234,7 @@ t.yaml:2:109: redirect.domain: is "a_b"; give the host name that the certificate
 		`t.yaml:2:36: roles[0].max_session: is 5ms; give 1s or more, or 0s for no limit`},
 
 	{"no credentials", "version: 1\ncredentials: {}\n",
-		`t.yaml:2:1: credentials: has neither an issuer key nor a shared secret, so that nobody could authenticate; give one of issuer_keys or shared_secrets`},
+		`t.yaml:2:1: credentials: has neither an issuer key nor a shared secret nor a user, so that nobody could authenticate; give one of issuer_keys, shared_secrets or users`},
 	{"no password algorithm", "version: 1\ncredentials: {password_algorithms: [], shared_secrets: [{id: app, secret: KEY}]}\n",
 		`t.yaml:2:15: credentials.password_algorithms: is empty, so that nobody could authenticate; give [md5], or [sha256, md5]`},
 	{"password algorithm twice", "version: 1\ncredentials: {password_algorithms: [md5, md5], shared_secrets: [{id: app, secret: KEY}]}\n",

@@ -145,6 +145,26 @@ func (l *loader) completeSecret(path string, secret *Secret, file *string) {
 	}
 }
 
+// completeUser settles a user's name, and which of three keys has what it signs
+// with.
+func (l *loader) completeUser(path string, u *User) {
+	if u.Username == "" {
+		u.Username = u.ID
+	}
+	if u.KeyFile == "" {
+		l.completeSecret(path, &u.Secret, &u.SecretFile)
+		return
+	}
+	at := under(path, "key_file")
+	if u.Secret.text != nil || u.SecretFile != "" {
+		l.judge(at, "is given beside a password", "keep one of key_file, secret_file and secret", under(path, "secret"), under(path, "secret_file"))
+		return
+	}
+	u.KeyFile = l.resolve(u.KeyFile)
+	data, _ := l.readFor(at, u.KeyFile, true)
+	u.Secret = newSecret(oneLine(data))
+}
+
 // completeNonceKey reads the key as it stands: it may be binary, and a line end
 // part of it.
 func (l *loader) completeNonceKey(c *Credentials) {

@@ -143,6 +143,9 @@ func (l *loader) complete(c *Config) {
 		s := &c.Credentials.SharedSecrets[i]
 		l.completeSecret(entry("credentials.shared_secrets", i), &s.Secret, &s.SecretFile)
 	}
+	for i := range c.Credentials.Users {
+		l.completeUser(entry("credentials.users", i), &c.Credentials.Users[i])
+	}
 	l.completeNonceKey(&c.Credentials)
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)

@@ -154,59 +154,6 @@ type Streams struct {
 	WriteTimeout time.Duration `yaml:"write_timeout" default:"10s" min:"1s" max:"5m" unit:"duration" apply:"restart"`
 }
 
-// Credentials is whose signature lets a client in.
-type Credentials struct {
-	// Keys that turnpike signs with, and nobody else has.
-	IssuerKeys []IssuerKey `yaml:"issuer_keys" default:"[]" apply:"live"`
-	// The id of the issuer key that new credentials are signed with. Needed
-	// with more than one.
-	IssueWith string `yaml:"issue_with" default:"" unit:"id" apply:"live"`
-	// Secrets that an application has too and signs with. Tried in this order,
-	// 8 at most.
-	SharedSecrets []SharedSecret `yaml:"shared_secrets" default:"[]" apply:"live"`
-	// A file of 32 bytes or more that signs nonces; nodes behind one address
-	// share it. Empty: random at every start.
-	NonceKeyFile string `yaml:"nonce_key_file" default:"" unit:"path" apply:"live"`
-	// What a credential's expiry is to a session that it has begun: refuse_new lets
-	// it go on, end_session ends it.
-	OnExpiry string `yaml:"on_expiry" default:"refuse_new" enum:"refuse_new,end_session" unit:"refuse_new or end_session" apply:"restart"`
-	// Keeps what was revoked over a restart. Empty: revocations.jsonl in the
-	// STATE_DIRECTORY of the service, or without one nothing does.
-	RevocationsFile string `yaml:"revocations_file" default:"" unit:"path" apply:"restart"`
-	// How clients make the key of their messages, the better first. More than
-	// md5 offers them the choice of RFC 8489; answers to unknown clients are then
-	// more than 2.4 times their request.
-	PasswordAlgorithms []PasswordAlgorithm `yaml:"password_algorithms" default:"[md5]" enum:"md5,sha256" unit:"md5, sha256" apply:"restart"`
-
-	// NonceKey is what NonceKeyFile holds, as it stands; none if that is empty.
-	NonceKey Secret `yaml:"-"`
-}
-
-// IssuerKey is a key that turnpike signs credentials with.
-type IssuerKey struct {
-	// Part of every username it signs: 1 to 32 of A-Z a-z 0-9 _ -
-	ID string `yaml:"id" unit:"name" apply:"live"`
-	// The file that holds the key; one line end is cut off.
-	SecretFile string `yaml:"secret_file" default:"" unit:"path" apply:"live"`
-	// The key itself, instead. The file that says it must not be readable by everybody.
-	Secret Secret `yaml:"secret" default:"" unit:"text" apply:"live"`
-}
-
-// SharedSecret is a secret that an application signs credentials with.
-type SharedSecret struct {
-	// Names it in records and metrics: 1 to 32 of A-Z a-z 0-9 _ -
-	ID string `yaml:"id" unit:"name" apply:"live"`
-	// Whose users these are: up to 32 of A-Z a-z 0-9 _ -
-	Tenant string `yaml:"tenant" default:"" unit:"id" apply:"live"`
-	// The role of all its users.
-	Role string `yaml:"role" default:"default" unit:"id" apply:"live"`
-	// The file that holds the secret; one line end is cut off.
-	SecretFile string `yaml:"secret_file" default:"" unit:"path" apply:"live"`
-	// The secret itself, instead. The file that says it must not be readable
-	// by everybody.
-	Secret Secret `yaml:"secret" default:"" unit:"text" apply:"live"`
-}
-
 // Role is what a credential allows.
 type Role struct {
 	// Its name: 1 to 32 of A-Z a-z 0-9 _ -

@@ -205,7 +205,7 @@ func (r *rig) nonce() string {
 
 // session gives the client a live session of the user's.
 func (r *rig) session(c creds) *auth.Identity {
-	id := &auth.Identity{Username: c.username}
+	id := &auth.Identity{Username: c.username, Role: new(auth.Role)}
 	copy(id.Key[:], c.key())
 	r.sessions[r.client] = Session{
 		Identity: id, Tx: testTx, Answer: []byte("the answer to the Allocate"), Relayed: relayedV4,

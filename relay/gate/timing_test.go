@@ -37,6 +37,7 @@ func refusals(t *testing.T) (*rig, map[string]map[string]wireMsg) {
 			{ID: "a", Secret: secret("Xq7Lm2Rv9Tz4Wb8Kc1Nd6Fs3Hj5Gp0YeUaOiQwE")},
 			{ID: "b", Secret: secret("Zt5Bn8Cx1Vm4Lk7Jh2Gf9Ds6Aq3Wp0RuYeTiOlM")},
 		},
+		Static: []auth.StaticUser{{ID: "home", Name: "homeassistant", Password: secret("Lk3Jh8Gf1Ds6Aq9Wp2Rx5Yt0UiOeBnVmCzQsEdR")}},
 	})
 	must(t, err)
 	r := newRig(t, func(o *Options) {
@@ -58,6 +59,11 @@ func refusals(t *testing.T) (*rig, map[string]map[string]wireMsg) {
 			"wrong":   request(creds{"1800003600:alice", testRealm, "a guess"}),
 			"unknown": request(creds{"1800003600:mally", testRealm, "a guess"}),
 			"expired": request(minted("Xq7Lm2Rv9Tz4Wb8Kc1Nd6Fs3Hj5Gp0YeUaOiQwE", "1700003600:alice")),
+		},
+		"static": {
+			"wrong":   request(creds{"homeassistant", testRealm, "a guess"}),
+			"unknown": request(creds{"somebody-else", testRealm, "a guess"}),
+			"shared":  request(minted("Xq7Lm2Rv9Tz4Wb8Kc1Nd6Fs3Hj5Gp0YeUaOiQwE", "homeassistant")),
 		},
 	}
 }
