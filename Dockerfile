@@ -1,5 +1,5 @@
-# One static binary and an empty /etc/turnpike: no shell, no library, nothing to
-# patch but turnpike itself. docs/deployment.md says how to run it.
+# One static binary, an empty /etc/turnpike, and the roots that a certificate
+# authority is trusted by: no shell, no library, nothing to patch but turnpike itself. docs/deployment.md says how to run it.
 #
 #   docker build --build-arg VERSION=v1.0.0 -t turnpike .
 #
@@ -26,7 +26,8 @@ RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath \
 # bounding set, or the kernel refuses to execute the file at all (capabilities(7)):
 # hence --cap-add NET_BIND_SERVICE beside --cap-drop ALL.
 RUN setcap cap_net_bind_service=+ep /image/usr/bin/turnpike && \
-    mkdir -p /image/etc/turnpike
+    mkdir -p /image/etc/turnpike /image/etc/ssl/certs && \
+    cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
 
 FROM scratch
 ARG VERSION

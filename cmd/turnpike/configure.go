@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,6 +90,15 @@ func report(w io.Writer, file string, s *settings, warnings []config.Warning) er
 			public = "what a STUN server sees at start"
 		}
 		fmt.Fprintf(w, "relay address %s, public %s\n", r.Bind, public)
+	}
+	if s.ACME != nil {
+		for _, state := range s.ACME.States() {
+			if state.NotAfter.IsZero() {
+				fmt.Fprintf(w, "certificate for %s: asked for at start\n", state.Host)
+			} else {
+				fmt.Fprintf(w, "certificate for %s: kept, valid until %s\n", state.Host, state.NotAfter.UTC().Format(time.DateTime))
+			}
+		}
 	}
 	_, err := fmt.Fprintln(w, file+": good")
 	return err

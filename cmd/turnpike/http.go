@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"turnpike/pkg/certs"
 )
 
 // shutdownPatience is how long HTTP requests under way may take to end.
@@ -25,9 +23,8 @@ const shutdownPatience = 3 * time.Second
 type httpListeners []net.Listener
 
 // listenHTTP opens them, for most connections at a time each of those who may
-// come, with TLS on the TCP ones if there is a certificate. On an error nothing
-// stays open.
-func listenHTTP(at []endpoint, most int, who *admission, c *certs.Certificate, minTLS uint16, otherPorts bool) (open httpListeners, err error) {
+// come, with TLS on the TCP ones if secure says how. On an error nothing stays open.
+func listenHTTP(at []endpoint, most int, who *admission, secure *tls.Config, otherPorts bool) (open httpListeners, err error) {
 	for _, e := range at {
 		l, err := e.listen(otherPorts)
 		if err != nil {
@@ -35,8 +32,8 @@ func listenHTTP(at []endpoint, most int, who *admission, c *certs.Certificate, m
 			return nil, err
 		}
 		l = newCapped(l, most, who)
-		if c != nil && e.network != "unix" {
-			l = tlsListener{tls.NewListener(l, certs.HTTPS(c, minTLS))}
+		if secure != nil && e.network != "unix" {
+			l = tlsListener{tls.NewListener(l, secure)}
 		}
 		open = append(open, l)
 	}
@@ -113,6 +110,20 @@ func (l httpListeners) tcp() (at []netip.AddrPort) {
 		}
 	}
 	return at
+}
+
+// strict tells browsers to come over HTTPS alone for two years. Over plain HTTP
+// nothing is said (RFC 6797 §7.2): a unix socket is for a proxy, which knows
+// what it speaks itself.
+func strict(srv *http.Server) *http.Server {
+	h := srv.Handler
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
+			w.Header().Set("Strict-Transport-Security", "max-age=63072000")
+		}
+		h.ServeHTTP(w, r)
+	})
+	return srv
 }
 
 // serve serves each listener until ctx ends; then requests under way may

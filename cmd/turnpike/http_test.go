@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,9 +46,21 @@ func TestUnixSocketOfALivingProcess(t *testing.T) {
 	l.Close()
 }
 
+// Browsers are told to come over HTTPS alone, and only where they came by it.
+func TestHSTS(t *testing.T) {
+	h := strict(&http.Server{Handler: http.NotFoundHandler()}).Handler
+	for base, want := range map[string]string{"https://turn.example": "max-age=63072000", "http://turn.example": ""} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, base+"/v1/credentials", nil))
+		if got := w.Header().Get("Strict-Transport-Security"); got != want || w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, %q, want %q", base, w.Code, got, want)
+		}
+	}
+}
+
 // Every HTTP listener is capped.
 func TestHTTPListenersAreCapped(t *testing.T) {
-	open, err := listenHTTP([]endpoint{{network: "tcp4", address: "127.0.0.1:0"}}, 1, nil, nil, 0, false)
+	open, err := listenHTTP([]endpoint{{network: "tcp4", address: "127.0.0.1:0"}}, 1, nil, nil, false)
 	badConfigCheck(t, err)
 	defer open.close()
 	go func() {

@@ -129,7 +129,7 @@ func checkGoVersion(t *testing.T, steps []instruction) {
 // checkImageFiles: nothing is in the image that the documentation does not
 // name.
 func checkImageFiles(t *testing.T, root string) {
-	want := []string{"etc", "etc/turnpike", "usr", "usr/bin", "usr/bin/turnpike"}
+	want := []string{"etc", "etc/ssl", "etc/ssl/certs", "etc/ssl/certs/ca-certificates.crt", "etc/turnpike", "usr", "usr/bin", "usr/bin/turnpike"}
 	var got []string
 	err := fs.WalkDir(os.DirFS(root), ".", func(path string, _ fs.DirEntry, err error) error {
 		got = append(got, path)
@@ -141,7 +141,7 @@ func checkImageFiles(t *testing.T, root string) {
 	if got = got[1:]; !slices.Equal(got, want) {
 		t.Errorf("the image holds %q, want %q", got, want)
 	}
-	for _, path := range []string{"`/etc/turnpike`", "`/usr/bin/turnpike`"} {
+	for _, path := range []string{"`/etc/turnpike`", "`/etc/ssl/certs/ca-certificates.crt`", "`/usr/bin/turnpike`"} {
 		if !strings.Contains(deploymentPage(t), path) {
 			t.Errorf("docs/deployment.md does not name %s", path)
 		}

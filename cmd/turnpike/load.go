@@ -86,6 +86,7 @@ func (l *loader) settings() *settings {
 		},
 		Plane:       l.plane(),
 		Certificate: l.certificate("tls.certificate_file", c.TLS.CertificateFile, c.TLS.KeyFile, l.current.Certificate),
+		ACME:        l.acme(),
 		MinTLS:      tls.VersionTLS12,
 		Keyring:     l.keyring(),
 		NonceKey:    l.nonceKey(),
@@ -228,6 +229,7 @@ func (l *loader) issuer(s *settings) issuerSettings {
 	o := issuerSettings{
 		Listen: endpoints(c.Listen), Host: c.PublicHost, URIs: c.URIs, Proxies: c.TrustedProxies,
 		Certificate: l.certificate("issuer.certificate_file", c.CertificateFile, c.KeyFile, l.current.Issuer.Certificate),
+		ACME:        l.c.IssuerUsesACME(),
 	}
 	if c.CertificateFile == "" && s.Certificate != nil && len(o.Listen) > 0 { // one of its own, which may change by itself
 		o.Certificate = l.certificate("tls.certificate_file", l.c.TLS.CertificateFile, l.c.TLS.KeyFile, l.current.Issuer.Certificate)

@@ -89,6 +89,11 @@ func (p *parts) snapshot() metrics.Snapshot {
 	for name, c := range p.certificates() {
 		m.CertificateNotAfter[name] = float64(c.NotAfter().Unix())
 	}
+	s.acmeNotAfter(m.CertificateNotAfter)
+	if a := s.ACME; a != nil {
+		m.ACMEOrders = map[string]uint64{"issued": a.Issued(), "failed": a.Failed()}
+		m.UnknownNames = a.Strangers()
+	}
 	p.reloads.snapshot(&m)
 	snapshotTransports(&m, st)
 	snapshotPlane(&m, st)

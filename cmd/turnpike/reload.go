@@ -66,6 +66,7 @@ func (r *reloaded) nothingNew(last *reloaded) bool {
 func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { p.runACME(ctx, log) })
 	for name, c := range p.certificates() {
 		wg.Go(func() {
 			c.Run(ctx, certificateEvery, func(changed bool, err error) { p.tellCertificate(log, name, c, changed, err) })
@@ -91,8 +92,10 @@ func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 		case <-expiry.C:
 			p.renew(log, "lines have expired")
 		case <-sig.reload:
+			p.orderAgain()
 			p.reload(log, "signal")
 		case answer := <-p.reloads.asked:
+			p.orderAgain()
 			answer <- p.reload(log, "operator")
 		}
 	}

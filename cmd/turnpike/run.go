@@ -40,12 +40,12 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 	// ---- Nothing above this line listens. ----
 
 	u := &up{settings: s, parts: p}
-	issuers, err := listenHTTP(s.Issuer.Listen, maxIssuerConns, &p.askers, s.Issuer.Certificate, s.MinTLS, s.OtherPorts)
+	issuers, err := listenHTTP(s.Issuer.Listen, maxIssuerConns, &p.askers, s.issuerTLS(), s.OtherPorts)
 	if err != nil {
 		return fmt.Errorf("issuer: %w", listenFault("issuer.listen", err))
 	}
 	defer issuers.close()
-	operators, err := listenHTTP(s.Operator, maxOperatorConns, nil, nil, 0, s.OtherPorts)
+	operators, err := listenHTTP(s.Operator, maxOperatorConns, nil, nil, s.OtherPorts)
 	if err != nil {
 		return fmt.Errorf("health and metrics: %w", listenFault("operator.listen", err))
 	}
@@ -72,7 +72,7 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 				return err
 			}
 			p.issuer.Store(door)
-			issuers.serve(ctx, group, func() *http.Server { return p.askers.guard(door.HTTPServer()) })
+			issuers.serve(ctx, group, func() *http.Server { return strict(p.askers.guard(door.HTTPServer())) })
 		}
 		operator := operatorHandler(p)
 		operators.serve(ctx, group, func() *http.Server { return metrics.HTTPServer(operator, log.Logger) })

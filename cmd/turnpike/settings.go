@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"turnpike/auth"
+	"turnpike/pkg/acme"
 	"turnpike/pkg/certs"
 	"turnpike/pkg/config"
 	"turnpike/pkg/issuer"
@@ -23,9 +24,12 @@ type settings struct {
 	STUN    []string       // asked for the public address where Relays wants it
 	Streams stream.Options // limits only
 	Plane   planeSettings
-	// Certificate is that of the TURN listeners; nil without TLS there.
+	// Certificate is that of the TURN listeners; nil without TLS there, or with
+	// ACME.
 	Certificate *certs.Certificate
-	MinTLS      uint16
+	// ACME gets certificates by itself, for who has no other; nil: it is not to.
+	ACME   *acme.Manager
+	MinTLS uint16
 
 	NonceKey   []byte
 	Keyring    auth.Options
@@ -101,6 +105,7 @@ type limitSettings struct {
 type issuerSettings struct {
 	Listen      []endpoint // none: no issuer
 	Certificate *certs.Certificate
+	ACME        bool // its certificate is that of settings.ACME
 	Keys        []issuer.APIKey
 	Proxies     issuer.Proxies
 	// Host is the host name in what clients are told to connect to; the public

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"turnpike/pkg/certs"
 	"turnpike/pkg/hostnet"
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/metrics"
@@ -104,9 +103,7 @@ func (s *settings) relayOptions(pools []relay.Pool) relay.Options {
 		Limits: s.Limits.Limits, OldChannels: s.Limits.OldChannels, DefaultFamily: s.Family,
 		Redirect: s.Redirect, MaxLifetime: s.Limits.MaxLifetime, EndExpired: s.EndExpired,
 	}
-	if s.Certificate != nil {
-		o.Streams.TLS = certs.Relay(s.Certificate, s.MinTLS)
-	}
+	o.Streams.TLS = s.relayTLS()
 	return o
 }
 
@@ -128,8 +125,9 @@ func operatorHandler(p *parts) http.Handler {
 // unready says why this server should not get new clients.
 func (p *parts) unready() []string {
 	reasons := append(p.relay.Ready(), p.heart.ready()...)
-	if c := p.settings.Load().Certificate; c != nil && time.Now().After(c.NotAfter()) {
+	s := p.settings.Load()
+	if c := s.Certificate; c != nil && time.Now().After(c.NotAfter()) {
 		reasons = append(reasons, "the certificate of the TURN listeners expired on "+c.NotAfter().UTC().Format(time.DateTime))
 	}
-	return reasons
+	return append(reasons, acmeUnready(s.ACME, time.Now())...)
 }

@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"turnpike/pkg/metrics":     1,
 	"turnpike/pkg/config":      1,
 	"turnpike/pkg/certs":       1,
+	"turnpike/pkg/acme":        1,
 	"turnpike/pkg/udpio":       1,
 	"turnpike/pkg/hostnet":     1,
 }
@@ -75,6 +76,7 @@ var allowed = []struct {
 	{"github.com/fsnotify/fsnotify", []string{"turnpike/pkg/config"}, "comes with viper: notice of changed files"},
 	{"github.com/go-viper/mapstructure/v2", []string{"turnpike/pkg/config"}, "comes with viper: typed decoding"},
 	{"github.com/invopop/jsonschema", []string{"turnpike/pkg/config"}, "the schema of the configuration from its types"},
+	{"golang.org/x/crypto", []string{"turnpike/pkg/acme"}, "the ACME client, and autocert's folder"},
 	{"github.com/prometheus/client_golang", []string{"turnpike/pkg/metrics"}, "the exposition format and the runtime's metrics"},
 	{"github.com/prometheus/client_model", []string{"turnpike/pkg/metrics"}, "comes with client_golang"},
 }

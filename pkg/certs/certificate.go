@@ -138,7 +138,7 @@ func (c *Certificate) SPKI() string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// get is tls.Config.GetCertificate.
-func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// GetCertificate is for tls.Config: the pair in use, whatever host is named.
+func (c *Certificate) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current.Load(), nil
 }

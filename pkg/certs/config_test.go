@@ -10,17 +10,17 @@ import (
 
 // everything accepts whatever crypto/tls can speak. A client that it refuses
 // proves nothing when it is refused by ours.
-func everything(c *Certificate) *tls.Config {
+func everything(c Source) *tls.Config {
 	var all []uint16
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		all = append(all, s.ID)
 	}
-	return &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS10, CipherSuites: all,
+	return &tls.Config{GetCertificate: c.GetCertificate, MinVersion: tls.VersionTLS10, CipherSuites: all,
 		CurvePreferences: append([]tls.CurveID{tls.CurveP521, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024}, groups...)}
 }
 
 // servers are ours, with both sorts of keys, and the control.
-func servers(t *testing.T, config func(*Certificate, uint16) *tls.Config, lowest uint16) (ours, control map[string]string) {
+func servers(t *testing.T, config func(Source, uint16) *tls.Config, lowest uint16) (ours, control map[string]string) {
 	t.Helper()
 	ours, control = map[string]string{}, map[string]string{}
 	ec := ecKey(t, elliptic.P256())
@@ -50,7 +50,7 @@ func TestVersions(t *testing.T) {
 		for v := uint16(tls.VersionTLS10); v <= tls.VersionTLS13; v++ {
 			only := client(func(c *tls.Config) {
 				c.MinVersion, c.MaxVersion = v, v
-				c.CipherSuites = everything(nil).CipherSuites
+				c.CipherSuites = everything(new(Certificate)).CipherSuites
 			})
 			if _, err := dial(t, control["RSA"], only); err != nil {
 				t.Fatalf("%s: the control refuses it: %v", tls.VersionName(v), err)

@@ -21,7 +21,8 @@
 //
 // # What the listeners speak
 //
-// [Relay] and [HTTPS] accept TLS 1.2 and 1.3, key exchanges with forward
+// [Relay] and [HTTPS] take a [Source]: a [Certificate], or package acme, which
+// gets certificates by itself. They accept TLS 1.2 and 1.3, key exchanges with forward
 // secrecy and suites with authenticated encryption (RFC 9325 §4), nothing else.
 // Order among them is crypto/tls's own. A client's protocol list (ALPN) is
 // answered for what the listener is, and refused for what it is not: a browser

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +26,7 @@ func TestOpenSSLClient(t *testing.T) {
 	if err := os.WriteFile(trusted, c.PEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	relay, control := echo(t, Relay(c, 0)), echo(t, everything(c))
+	relay, high, control := echo(t, Relay(c, 0)), echo(t, Relay(c, tls.VersionTLS13)), echo(t, everything(c))
 	for _, tt := range []struct {
 		args string
 		want string // in what it prints; else it is refused
@@ -59,6 +60,11 @@ func TestOpenSSLClient(t *testing.T) {
 		out, ok := client(relay)
 		if ok != (tt.want != "") || !strings.Contains(out, tt.want) {
 			t.Errorf("%s: accepted %v, want %q in\n%s", tt.args, ok, tt.want, out)
+		}
+		// Of what is accepted, TLS 1.3 alone refuses nothing but TLS 1.2.
+		out, ok = client(high)
+		if want := tt.want != "" && !strings.Contains(tt.args, "-tls1_2"); ok != want || want && !strings.Contains(out, "New, TLSv1.3, Cipher is TLS_") {
+			t.Errorf("%s: with TLS 1.3 alone accepted %v, want %v\n%s", tt.args, ok, want, out)
 		}
 	}
 }

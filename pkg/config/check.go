@@ -29,6 +29,7 @@ func (l *loader) check(c *Config) {
 	l.checkListeners(c)
 	l.checkRelay(&c.Relay)
 	l.checkPorts(c)
+	l.checkTLS(c)
 	l.checkStreams(&c.Streams)
 	l.checkRoles(c.Roles)
 	l.checkCredentials(c)
@@ -74,8 +75,8 @@ func (l *loader) checkListeners(c *Config) {
 		if len(listener.Transports) == 0 {
 			l.judge(transports, "is empty", "give one or more of udp, tcp, tls")
 		}
-		if slices.Contains(listener.Transports, TLSOverTCP) && c.TLS.CertificateFile == "" {
-			l.judge(transports, "has tls, and there is no certificate", "give tls.certificate_file and tls.key_file, or take tls away", "tls")
+		if slices.Contains(listener.Transports, TLSOverTCP) && c.TLS.CertificateFile == "" && !c.ACME.On() {
+			l.judge(transports, "has tls, and there is no certificate", "give tls.certificate_file and tls.key_file, or acme.hosts, or take tls away", "tls", "acme")
 		}
 		if len(listener.ProxyProtocolFrom) > 0 && !streams {
 			l.judge(under(path, "proxy_protocol_from"), "is for TCP and TLS, and this listener has neither",

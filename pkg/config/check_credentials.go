@@ -152,12 +152,12 @@ func (l *loader) checkIssuer(c *Config) {
 	if len(i.APIKeys) > 0 && len(c.Credentials.IssuerKeys) == 0 {
 		l.judge("issuer.api_keys", "is given, and there are no issuer keys to sign with", "give credentials.issuer_keys", "credentials.issuer_keys")
 	}
-	plain := i.CertificateFile == "" && c.TLS.CertificateFile == ""
+	plain := i.CertificateFile == "" && c.TLS.CertificateFile == "" && !c.ACME.On()
 	for n, e := range i.Listen {
 		if plain && e.TCP.IsValid() && !e.IsLoopback() {
 			l.judge(entry("issuer.listen", n), "is "+e.String()+", and without a certificate API keys and passwords would cross the network in the clear",
-				"give issuer.certificate_file and issuer.key_file, or listen on a loopback address or a unix socket",
-				"issuer.certificate_file", "tls")
+				"give issuer.certificate_file and issuer.key_file, or acme.hosts, or listen on a loopback address or a unix socket",
+				"issuer.certificate_file", "tls", "acme")
 		}
 	}
 	if host := i.PublicHost; host != "" && !isHost(host) {

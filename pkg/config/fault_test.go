@@ -45,7 +45,7 @@ var badFiles = []struct{ name, file, want string }{
 	{"key of another section", "version: 1\nmin_port: 50000\n",
 		`t.yaml:2:1: min_port: is not a key; did you mean relay.min_port?`},
 	{"unknown key", "version: 1\ntls: {ciphers: [a]}\n",
-		`t.yaml:2:7: tls.ciphers: is not a key; the keys here are certificate_file, key_file, min_version`},
+		`t.yaml:2:7: tls.ciphers: is not a key; the keys here are certificate_file, key_file, profile, min_version`},
 	{"key in capitals", "version: 1\nRealm: x\n",
 		`t.yaml:2:1: Realm: is not a key; did you mean realm?`},
 	{"key given twice", "version: 1\nrealm: a\nlog:\n  level: info\nrealm: b\n",
@@ -179,7 +179,21 @@ t.yaml:2:29: relay.max_port: is a YAML alias; write out what it stands for`},
 	{"transport twice", "version: 1\nlisten: [{transports: [udp, udp]}]\n",
 		`t.yaml:2:29: listen[0].transports[1]: is "udp" once more; list it once`},
 	{"tls without a certificate", "version: 1\nlisten:\n  - transports: [tls]\n",
-		`t.yaml:3:5: listen[0].transports: has tls, and there is no certificate; give tls.certificate_file and tls.key_file, or take tls away`},
+		`t.yaml:3:5: listen[0].transports: has tls, and there is no certificate; give tls.certificate_file and tls.key_file, or acme.hosts, or take tls away`},
+	{"old version of high security", "version: 1\ntls: {profile: high-security, min_version: \"1.2\"}\n",
+		`t.yaml:2:44: tls.min_version: is 1.2, and the profile high-security is TLS 1.3 alone; take it away, or give tls.profile: default`},
+	{"terms not accepted", "version: 1\nlisten: [{transports: [tls]}]\nacme: {hosts: [turn.example.org]}\n",
+		`t.yaml:3:1: acme.accept_terms: is false, and no authority certifies anything before its terms of service are agreed to; read them (the directory links to them) and write accept_terms: true`},
+	{"hosts of acme", "version: 1\nlisten: [{transports: [tls]}]\nacme: {accept_terms: true, hosts: [\"*.example.org\", 192.0.2.1, \"a.example:443\", b.example, B.Example]}\n",
+		`t.yaml:3:36: acme.hosts[0]: is "*.example.org"; give the host name that clients connect to; no authority certifies an address, a wildcard or a port this way
+t.yaml:3:53: acme.hosts[1]: is "192.0.2.1"; give the host name that clients connect to; no authority certifies an address, a wildcard or a port this way
+t.yaml:3:64: acme.hosts[2]: is "a.example:443"; give the host name that clients connect to; no authority certifies an address, a wildcard or a port this way
+t.yaml:3:92: acme.hosts[4]: is "b.example" once more; list it once`},
+	{"authority of acme", "version: 1\nlisten: [{transports: [tls]}]\nacme: {accept_terms: true, hosts: [a.example], email: root, directory_url: \"http://ca.example/dir\"}\n",
+		`t.yaml:3:55: acme.email: is "root"; give an address such as admin@example.org, or none
+t.yaml:3:76: acme.directory_url: is "http://ca.example/dir"; give the https URL of the authority's directory (RFC 8555 §7.1.1)`},
+	{"acme for nobody", "version: 1\nacme: {accept_terms: true, hosts: [a.example]}\n",
+		`t.yaml:2:28: acme.hosts: is given, and no listener would use a certificate; add tls to the transports of one, or take the hosts away`},
 	{"PROXY over UDP", "version: 1\nlisten:\n  - transports: [udp]\n    proxy_protocol_from: [192.0.2.0/24]\n",
 		`t.yaml:4:5: listen[0].proxy_protocol_from: is for TCP and TLS, and this listener has neither; take it away, or add tcp or tls to the transports`},
 	{"ports exchanged", "version: 1\nrelay: {min_port: 60000, max_port: 50000}\n",
@@ -302,7 +316,7 @@ t.yaml:2:68: roles[0].peers[1].ports[0]: is "0", no port; write PORT or FROM-TO,
 			originFault(15, 7, `is "https://App.example.org"; `+originCure) + "\n" +
 			originFault(16, 8, `is "https://app.example.org:443"; `+originCure)},
 	{"issuer in the clear", "version: 1\ncredentials: {issuer_keys: [{id: k1, secret: KEY}]}\nissuer:\n  listen: [\"0.0.0.0:3480\"]\n  api_keys: [{id: a, hash: HASH}]\n",
-		`t.yaml:4:12: issuer.listen[0]: is 0.0.0.0:3480, and without a certificate API keys and passwords would cross the network in the clear; give issuer.certificate_file and issuer.key_file, or listen on a loopback address or a unix socket`},
+		`t.yaml:4:12: issuer.listen[0]: is 0.0.0.0:3480, and without a certificate API keys and passwords would cross the network in the clear; give issuer.certificate_file and issuer.key_file, or acme.hosts, or listen on a loopback address or a unix socket`},
 	{"API key", "version: 1\ncredentials: {issuer_keys: [{id: k1, secret: KEY}]}\nissuer: {api_keys: [{id: a, hash: HASH, roles: [default, default, gest], max_ttl: 1500ms}, {id: a, hash: HASH}]}\n",
 		`t.yaml:3:125: issuer.api_keys[0].roles[1]: is "default" once more; list it once
 t.yaml:3:134: issuer.api_keys[0].roles[2]: is "gest", and there is no such role; add it to roles, or name one of default

@@ -80,6 +80,14 @@ func (l *loader) resolve(name string) string {
 	return filepath.Join(l.dir, name)
 }
 
+// resolveFolder is the folder that a name in the configuration means.
+func (l *loader) resolveFolder(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(l.dir, name)
+}
+
 // readFor reads a file that the value at path names. A secret one may not be
 // readable by everybody.
 func (l *loader) readFor(path, file string, secret bool) ([]byte, bool) {

@@ -147,6 +147,7 @@ func (l *loader) complete(c *Config) {
 		l.completeUser(entry("credentials.users", i), &c.Credentials.Users[i])
 	}
 	l.completeNonceKey(&c.Credentials)
+	l.completeTLS(c)
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
 	c.completeRoles()

@@ -23,7 +23,9 @@ func TestDefaults(t *testing.T) {
 		Relay:       Relay{Addresses: []RelayAddress{{}}, DefaultFamily: "ipv4", MinPort: 49152, MaxPort: 65535},
 		DataPlane:   "auto",
 		MMSG:        MMSG{GSO: "auto", GRO: "auto", ICMP: "auto", ListenerBuffer: 4 << 20, RelayBuffer: 512 << 10},
-		TLS:         TLS{MinVersion: "1.2"},
+		TLS:         TLS{Profile: "default", MinVersion: "1.2"},
+		ACME: ACME{Hosts: []string{}, DirectoryURL: "https://acme-v02.api.letsencrypt.org/directory",
+			CacheDirectory: "/var/lib/turnpike/acme"},
 		Streams: Streams{MaxConnections: 10000, MaxConnectionsPerIP: 256, MaxHandshakes: 64,
 			HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 10 * time.Second, MessageTimeout: 10 * time.Second,
 			AuthenticationTimeout: 30 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 10 * time.Second},
@@ -172,7 +174,7 @@ policy: {allow: [10.0.0.0/8, 10.0.0.1/8], deny: all}
 `)
 	want := `t.yaml:2:8: realm: is empty; give text
 t.yaml:4:14: listen[0].address: is "192.0.2.1", no address with a port; write IP:PORT, such as 0.0.0.0:3478 or "[::]:3478"
-t.yaml:5:5: listen[0].transports: has tls, and there is no certificate; give tls.certificate_file and tls.key_file, or take tls away
+t.yaml:5:5: listen[0].transports: has tls, and there is no certificate; give tls.certificate_file and tls.key_file, or acme.hosts, or take tls away
 t.yaml:7:5: listen[1].colour: is not a key; the keys here are address, transports, proxy_protocol_from
 t.yaml:8:19: relay.min_port: is "70000", out of range; give a whole number from 1024 to 65535
 t.yaml:11:30: credentials.shared_secrets[0].secret_file: missing can't be read: no such file or directory; give a file that this user may read

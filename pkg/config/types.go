@@ -36,6 +36,8 @@ type Config struct {
 	MMSG MMSG `yaml:"mmsg"`
 	// The certificate of tls listeners.
 	TLS TLS `yaml:"tls"`
+	// Certificates that the server gets by itself.
+	ACME ACME `yaml:"acme"`
 	// What TCP and TLS connections may cost.
 	Streams Streams `yaml:"streams"`
 	// Whose signature lets a client in.
@@ -120,16 +122,6 @@ type MMSG struct {
 	ListenerBuffer int `yaml:"listener_buffer" default:"4194304" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`
 	// The receive buffer to ask for, for the socket of a relayed address.
 	RelayBuffer int `yaml:"relay_buffer" default:"524288" min:"65536" max:"1073741824" unit:"bytes" apply:"restart"`
-}
-
-// TLS is the certificate that clients see. In a Config the paths are absolute.
-type TLS struct {
-	// The certificate chain, PEM, the server's own first.
-	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
-	// Its private key, PEM. Not readable by everybody.
-	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`
-	// The oldest TLS version spoken.
-	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3" unit:"1.2 or 1.3" apply:"restart"`
 }
 
 // Streams bounds TCP and TLS connections of clients.

@@ -9,8 +9,8 @@ import (
 type Issuer struct {
 	// Where it listens. Without any API key the default is not to.
 	Listen []Endpoint `yaml:"listen" default:"[\"127.0.0.1:3480\"]" unit:"IP:PORT or unix:/path" apply:"restart"`
-	// Its own certificate chain, PEM; empty: the one under tls. With neither it
-	// speaks plain HTTP, on loopback and unix sockets alone.
+	// Its own certificate chain, PEM; empty: the one under tls, or those of acme.
+	// With none it speaks plain HTTP, on loopback and unix sockets alone.
 	CertificateFile string `yaml:"certificate_file" default:"" unit:"path" apply:"live"`
 	// The private key of certificate_file, PEM. Not readable by everybody.
 	KeyFile string `yaml:"key_file" default:"" unit:"path" apply:"live"`

@@ -47,6 +47,8 @@ func full() Snapshot {
 		PolicyGeneration:    43,
 		CertificateNotAfter: map[string]float64{"relay": 29},
 		CertificateErrors:   30,
+		ACMEOrders:          map[string]uint64{"issued": 59, "failed": 60},
+		UnknownNames:        61,
 		DataPlane:           "mmsg",
 		PlaneFeatures:       map[string]int{"gso": 1},
 		ListenerBuffers:     map[string]int{"receive": 34, "send": 35},
@@ -148,6 +150,9 @@ func TestExposition(t *testing.T) {
 		"turnpike_icmp_errors_total{result=sent}":                             37,
 		"turnpike_sessions_ended_total{reason=revoked}":                       44,
 		"turnpike_revocations{}":                                              45,
+		"turnpike_acme_orders_total{result=issued}":                           59,
+		"turnpike_acme_orders_total{result=failed}":                           60,
+		"turnpike_acme_unknown_names_total{}":                                 61,
 	}
 	got := ours(families)
 	for series, n := range want {

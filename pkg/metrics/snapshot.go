@@ -89,10 +89,14 @@ type Snapshot struct {
 	// PolicyRules is the operator's lines in force, by list: allow, deny.
 	PolicyRules map[string]int
 	// CertificateNotAfter is when certificates expire in Unix seconds, by what
-	// they are for: relay, issuer. CertificateErrors counts changed files that
-	// could not be used.
+	// they are for: relay, issuer; 0 while there is none yet. CertificateErrors
+	// counts changed files that could not be used.
 	CertificateNotAfter map[string]float64
 	CertificateErrors   uint64
+	// ACMEOrders counts certificates asked for, by what became of it: issued,
+	// failed. UnknownNames counts TLS clients that named a host that is not ours.
+	ACMEOrders   map[string]uint64
+	UnknownNames uint64
 	// Draining is 1 while the server drains.
 	Draining int
 	// RelayPortsFree is the relay ports that have not been handed out.

@@ -32,6 +32,7 @@ var (
 	bufferOf   = label{"buffer", []string{"receive", "send"}}
 	list       = label{"list", []string{"allow", "deny"}}
 	reloads    = label{"result", []string{"changed", "unchanged", "refused"}}
+	orders     = label{"result", []string{"issued", "failed"}}
 	stage      = label{"stage", []string{"control", "data"}}
 	method     = label{"method", []string{"binding", "allocate", "refresh", "create_permission", "channel_bind"}}
 	code       = label{name: "code"}
@@ -132,6 +133,10 @@ var table = []family{
 		gauge, []label{name}, func(s Snapshot) []sample { return byLabel(s.CertificateNotAfter) }},
 	{"turnpike_tls_reload_errors_total", "Changed certificate files that could not be used; the certificate before stays.",
 		counter, nil, func(s Snapshot) []sample { return single(s.CertificateErrors) }},
+	{"turnpike_acme_orders_total", "Certificates asked of the certificate authority, by result.",
+		counter, []label{orders}, func(s Snapshot) []sample { return byLabel(s.ACMEOrders) }},
+	{"turnpike_acme_unknown_names_total", "TLS handshakes of clients that named a host that is not among acme.hosts; nothing is asked for it.",
+		counter, nil, func(s Snapshot) []sample { return single(s.UnknownNames) }},
 	{"turnpike_draining", "1 while the server drains: no new allocations, the running ones go on.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.Draining) }},
 	{"turnpike_relay_ports_free", "Relay ports that have not been handed out.",

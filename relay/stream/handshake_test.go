@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"crypto/tls"
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -64,6 +66,34 @@ func TestHandshakesOfASourceAreCounted(t *testing.T) {
 		silence(t, half("203.0.113.5:4")) // its source has half of them
 		b.over(MaxHandshakes, 3)
 		if n := b.Counters().Open(Opening); n != 4 {
+			t.Errorf("%d open", n)
+		}
+	})
+}
+
+// A certificate authority's handshake (RFC 8737) is all there is of its
+// connection: what it would send is not read.
+func TestValidationEndsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := certificate(t)
+		config.NextProtos = []string{"acme-tls/1", "stun.turn"}
+		b := newBed(t, Options{TLS: config}, both)
+		dial := func(protocol string) *tls.Conn {
+			c := tls.Client(b.dial("203.0.113.5:1"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}})
+			if err := c.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		begin := time.Now()
+		if n, err := dial("acme-tls/1").Read(make([]byte, 1)); n != 0 || err != io.EOF || time.Since(begin) != 0 {
+			t.Errorf("%d bytes, %v after %v; want an end at once", n, err, time.Since(begin))
+		}
+		synctest.Wait()
+		b.over(Validated, 1)
+		dial("stun.turn")
+		synctest.Wait()
+		if n := b.Counters().Open(TLS); n != 1 {
 			t.Errorf("%d open", n)
 		}
 	})

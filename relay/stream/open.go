@@ -8,6 +8,10 @@ import (
 
 const recordHandshake = 0x16 // the content type a TLS connection begins with
 
+// validation is the protocol of who only wants to see who answers here: nothing
+// follows its handshake (RFC 8737 §3).
+const validation = "acme-tls/1"
+
 // open finds out who the client is and what it speaks. Not Alive: nothing that
 // is served here. Only the TLS handshake ever sends a byte.
 func (c *Conn) open() Reason {
@@ -73,6 +77,9 @@ func (c *Conn) handshake() Reason {
 		return HandshakeFailed
 	}
 	c.conn, c.secure, c.reader = t, true, &connReader{conn: t}
+	if t.ConnectionState().NegotiatedProtocol == validation {
+		return Validated
+	}
 	c.become(TLS)
 	return Alive
 }

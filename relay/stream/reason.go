@@ -13,6 +13,7 @@ const (
 	WrongKind                      // TLS where only TCP is served, or the other way round
 	BadProxy                       // a proxy's PROXY header is missing, malformed or names no client
 	HandshakeFailed                // the TLS handshake failed
+	Validated                      // the handshake was all that a certificate authority wanted
 	HandshakeTimeout               // Options.Handshake
 	FirstFrame                     // Options.FirstFrame
 	FrameTimeout                   // Options.FrameTime
@@ -30,7 +31,7 @@ const (
 
 var reasonNames = [NumReasons]string{
 	Alive: "alive", Denied: "client_denied", MaxConns: "max_conns", MaxConnsPerIP: "max_conns_per_ip", MaxHandshakes: "max_handshakes",
-	NotTURN: "not_turn", WrongKind: "wrong_kind", BadProxy: "proxy", HandshakeFailed: "handshake",
+	NotTURN: "not_turn", WrongKind: "wrong_kind", BadProxy: "proxy", HandshakeFailed: "handshake", Validated: "validated",
 	HandshakeTimeout: "handshake_timeout", FirstFrame: "first_frame", FrameTimeout: "frame_timeout",
 	Unauthenticated: "unauthenticated", Idle: "idle", SlowReader: "slow_reader", WriteTimeout: "write_timeout",
 	Malformed: "malformed", Oversize: "oversize", ClosedByClient: "closed_by_client",
@@ -45,7 +46,7 @@ func (r Reason) String() string { return name(reasonNames[:], int(r)) }
 // orphaned socket with a full send buffer would stay for minutes.
 func (r Reason) gentle() bool {
 	switch r {
-	case HandshakeFailed, Unauthenticated, Idle, ClosedByClient, ClosedByUs, Shutdown:
+	case HandshakeFailed, Validated, Unauthenticated, Idle, ClosedByClient, ClosedByUs, Shutdown:
 		return true
 	}
 	return false
