@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,15 +179,5 @@ func (c *callers) waitCalls(t *testing.T, ctx context.Context, key int, least ui
 		case <-late:
 			t.Fatalf("%d calls under key %d after %v, want %d", c.calls[key].Load(), key, patience, least)
 		}
-	}
-}
-
-// reload has the server read its configuration, as an operator does who waits for
-// it; the server may have done so by itself.
-func reload(t *testing.T, s *server) {
-	t.Helper()
-	out, err := exec.Command(os.Getenv(binaryEnv), "reload", strings.TrimSuffix(s.MetricsURL, "/metrics")).CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("changed: ")) {
-		t.Fatalf("turnpike reload: %v\n%s", err, out)
 	}
 }
