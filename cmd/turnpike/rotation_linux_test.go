@@ -107,8 +107,6 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	const limits = "limits: {challenges_per_second: 10000, challenges_burst: 10000, network_challenges_per_second: 10000, network_challenges_burst: 10000}\n"
 	s, secret := startPublic(t, limits)
-	edit(t, s, "api_keys: [{id: app, ", "api_keys: [{id: app, mints_per_minute: 0, ")
-	reload(t, s)
 	long := s.Credential(t, "alice", time.Hour) // outlives its key
 	alice := relaytest.User{Name: long.Username, Password: long.Password}
 	session := func() *relaytest.Client {
