@@ -8,6 +8,16 @@ import (
 	"time"
 )
 
+// It is asked for every credential that is right.
+func TestRevokedAllocatesNothing(t *testing.T) {
+	r := NewRevocations()
+	mustAdd(t, r, Revocation{Kind: RevokeUser, User: "bob"})
+	id := &Identity{User: "alice", KeyID: "k", CredentialID: "c"}
+	if n := testing.AllocsPerRun(100, func() { r.Revoked(id) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // Not under the race detector, where sync.Pool forgets at random.
 func TestVerifyAllocatesNothing(t *testing.T) {
 	o := withStatic(t)

@@ -47,7 +47,7 @@
 // [Revocations] name a credential, a user's credentials from before a time, or all
 // that a key has signed. Ours carry their time of issue in their ids. What an
 // application mints carries only its expiry, so it is taken to have been made as
-// early as its role's MaxTTL and [ClockSkew] let it: nothing from before the time
+// early as MaxTTL and [ClockSkew] let it: nothing from before the time
 // passes, and the user's fresh credentials are refused for a while too, namely for
 // MaxTTL less the lifetime that the application gives.
 //

@@ -1,6 +1,9 @@
 package auth
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Explanation is what can be said of a username without its password.
 type Explanation struct {
@@ -47,7 +50,7 @@ func (v *Verifier) signedBy(s *signer, name Username, role *Role, now time.Time)
 	if !found && outcome == OK {
 		outcome = NoUser
 	}
-	id := Identity{User: user, Tenant: s.tenant, Role: role, CredentialID: name.CredentialID, KeyID: s.id}
+	id := Identity{User: user, Tenant: cmp.Or(name.Tenant, s.tenant), Role: role, CredentialID: name.CredentialID, KeyID: s.id}
 	if role != nil {
 		id.Issued = issued(name, s.longest(role))
 	}

@@ -85,11 +85,17 @@ func (k *Keyring) Role(name string) (*Role, bool) {
 	return r, ok
 }
 
-// TenantOf is whose a shared secret is; false if there is none of that id.
-func (k *Keyring) TenantOf(shared string) (tenant string, ok bool) {
+// TenantOf is whose a shared secret or a static user is; false if there is none
+// of that id. Issuer keys are nobody's: they sign for all tenants.
+func (k *Keyring) TenantOf(id string) (tenant string, ok bool) {
 	for _, s := range k.shared {
-		if s.id == shared {
+		if s.id == id {
 			return s.tenant, true
+		}
+	}
+	for _, u := range k.static {
+		if u.ID == id {
+			return u.Tenant, true
 		}
 	}
 	return "", false

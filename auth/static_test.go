@@ -169,6 +169,20 @@ func FuzzStaticName(f *testing.F) {
 	})
 }
 
+func TestTenantOf(t *testing.T) {
+	k := mustKeyring(t, withStatic(t))
+	for id, want := range map[string]string{"synapse": "matrix", "talk": "cloud", "home": "house"} {
+		if got, ok := k.TenantOf(id); got != want || !ok {
+			t.Errorf("%s is of %q %v, want %q", id, got, ok, want)
+		}
+	}
+	for _, id := range []string{"k1", "k2", "alice", ""} {
+		if got, ok := k.TenantOf(id); ok {
+			t.Errorf("%q is of %q", id, got)
+		}
+	}
+}
+
 func TestKeyringRefusesStatic(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		`static user 1 ("k1"): the id is taken`:                      func(o *Options) { o.Static[0].ID = "k1" },

@@ -40,6 +40,15 @@
 // until the reaper has been, a second at most. pion's own timer is given 59 s
 // more than the client was granted and so never fires (see package engine).
 //
+// # What changes under a live session
+//
+// A policy, the clients that may come, roles and revocations hold for live sessions
+// when the call that puts them in force returns: it stores the new state first, and
+// then goes through the sessions. One whose Allocate is being served is not among
+// them; it asks for each once more when it can be seen (finishAllocate), and
+// whoever moves a deadline looks at the limit again afterwards. So of two that race
+// one always sees the other.
+//
 // # Two families
 //
 // A dual allocation (RFC 8656 §7.1) is one session with two halves, one of each

@@ -20,12 +20,14 @@ import (
 )
 
 // stress is a server with too few ports and short sessions, under clients that
-// do whatever comes to mind, while its policy changes and at last it stops.
+// do whatever comes to mind, while its policy and its role change, users are
+// revoked and forgiven, and at last it stops.
 // Whatever happened, everything must have come back, and the records must add
 // up to what the plane carried.
 type stress struct {
 	*bed
 	ledger  *ratelimit.Ledger
+	revoked *auth.Revocations
 	relayed [16]atomic.Pointer[netip.AddrPort] // of each client, to meet at
 	second  [16]atomic.Pointer[netip.AddrPort] // of those that have a dual allocation
 	stopped atomic.Bool
@@ -34,15 +36,21 @@ type stress struct {
 func newStress(t testing.TB, plane func(testing.TB, setup) *bed) *stress {
 	s := new(stress)
 	s.bed = plane(t, setup{
-		role: func(r *auth.Role) { r.Allocations, r.MaxSession, r.Idle = 6, 4*time.Second, 2*time.Second },
+		role: stressRole(4 * time.Second),
 		options: func(o *relay.Options) {
 			s.ledger = o.Ledger
+			s.revoked = auth.NewRevocations()
+			o.Revocations = s.revoked
 			o.Relays[0].MinPort, o.Relays[0].MaxPort = 47000, 47011
 			o.Relays = append(o.Relays, relay.Pool{Bind: netip.IPv6Loopback(), MinPort: 47000, MaxPort: 47005})
 			o.Limits.Permissions, o.Limits.Channels = 8, 4
 		},
 	})
 	return s
+}
+
+func stressRole(longest time.Duration) func(*auth.Role) {
+	return func(r *auth.Role) { r.Allocations, r.MaxSession, r.Idle = 6, longest, 2*time.Second }
 }
 
 func TestStress(t *testing.T) {
@@ -97,6 +105,13 @@ func (s *stress) changePolicies() {
 		p, err := s.policy(o, []netip.AddrPort{s.addr})
 		must(s.t, err)
 		s.server.SetPolicy(p)
+		s.reload(stressRole(time.Duration(3+i%3) * time.Second))
+		if i%100 == 50 {
+			who := auth.Revocation{Kind: auth.RevokeUser, User: fmt.Sprint("user", i/100%5), Before: time.Now().Add(time.Second)}
+			_, _, err := s.server.Revoke(who)
+			must(s.t, err)
+			s.revoked.Lift(who)
+		}
 		time.Sleep(3 * time.Millisecond)
 	}
 }

@@ -110,7 +110,7 @@ tls: {certificate_file: cert.pem, key_file: key.pem}
 credentials:
   shared_secrets: [{id: app, secret: %[3]s}]
   issuer_keys: [{id: k, secret: key-of-the-issuer-%[3]s}]
-issuer: {listen: ["%[2]s:3480"], api_keys: [{id: app, hash: "sha256:%[4]x"}]}
+issuer: {listen: ["%[2]s:3480"], api_keys: [{id: app, hash: "sha256:%[4]x", mints_per_minute: 0}]}
 operator: {listen: ["127.0.0.1:3481"]}
 drain: {timeout: 0s}
 %[5]s`, publicTURN, publicTURN.Addr(), secret, hashed.Hash, c.more, c.listeners, c.relay)

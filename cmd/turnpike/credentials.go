@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike/auth"
+	"turnpike/pkg/issuer"
 	"turnpike/relay"
 	"turnpike/relay/gate"
 )
@@ -33,13 +34,14 @@ func mintCommand() *cobra.Command {
 		Short: "Make a credential",
 		Long: "Make a credential under the issuer key of the configuration, as the issuer's HTTP API does. A\n" +
 			"server with the same key and realm takes it, whether it runs here or not.\n\n" +
-			"Exit code 0: made, 2: no such role, user or lifetime, 78: the configuration is bad or has no\n" +
+			"Exit code 0: made, 2: no such role, user, tenant or lifetime, 78: the configuration is bad or has no\n" +
 			"issuer key.",
 		Example: "  turnpike credentials mint --user alice --role guest --ttl 1h\n  turnpike credentials mint --json",
 		Args:    cobra.NoArgs,
 	}
 	file := configFlag(c)
 	c.Flags().StringVar(&r.User, "user", "", "whose limits apply, up to 128 bytes; the credential's id if there is none")
+	c.Flags().StringVar(&r.Tenant, "tenant", "", "whose user that is, up to 32 of A-Z a-z 0-9 _ -")
 	c.Flags().StringVar(&r.Role, "role", "", "the `ROLE` that is granted (default: default)")
 	c.Flags().DurationVar(&r.TTL, "ttl", 0, "until when a session may begin, from 1s to the role's cap (default: the role's)")
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
@@ -86,6 +88,7 @@ func mint(s *settings, r auth.Request, now time.Time) (*mintAnswer, error) {
 		return nil, badQuestion{fmt.Errorf("credentials mint: %w", err)}
 	}
 	turn, _ := (&up{settings: s, parts: &parts{pools: s.assumed()}, turn: s.bound()}).uris()
+	turn = slices.DeleteFunc(turn, func(uri string) bool { return !c.Role.Transports.Have(issuer.TransportOf(uri)) })
 	return &mintAnswer{ID: c.ID, Username: c.Username, Password: c.Password, TTL: int64(c.TTL / time.Second),
 		ExpiresAt: c.Expires.Format(time.RFC3339), URIs: turn}, nil
 }

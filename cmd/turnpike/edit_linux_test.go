@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -290,5 +291,15 @@ func TestThousandReloads(t *testing.T) {
 		if after[gauge] > before[gauge]+10 {
 			t.Errorf("%s: %v before, %v after", gauge, before[gauge], after[gauge])
 		}
+	}
+}
+
+// reload returns when the server has what its files say: it may have seen an edit
+// by itself already.
+func reload(t *testing.T, s *server) {
+	t.Helper()
+	out, err := exec.Command(os.Getenv(binaryEnv), "reload", strings.TrimSuffix(s.MetricsURL, "/metrics")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("turnpike reload: %v\n%s", err, out)
 	}
 }

@@ -60,6 +60,9 @@ func explain(w io.Writer, v *auth.Verifier, username string, now time.Time) (goo
 		form := "minted by an application: expiry, user"
 		if e.Name.Issued() {
 			form = "issued by turnpike: expiry, ~key.role.credential, user"
+			if e.Name.Tenant != "" {
+				form = "issued by turnpike: expiry, ~key.role.credential.tenant, user"
+			}
 		}
 		fmt.Fprintf(w, "form     %s\nexpires  %s\nuser     %s\n", form, when(time.Unix(e.Name.Expires, 0).UTC(), now), orNone(e.Name.User))
 	}

@@ -59,7 +59,9 @@ func (l *loader) policy() policySettings {
 	c, now := &l.c.Policy, time.Now()
 	p := linesAt(c, now)
 	host, _ := hostnet.Read() // an error comes again where the policy is made
-	_, err := newPolicy(p, host, nil, nil)
+	withoutRoles := p
+	withoutRoles.Roles = nil
+	_, err := newPolicy(withoutRoles, host, nil, nil)
 	l.lineFaults("policy", holding(c.PeerLines(), now), err)
 	l.roleFaults(host, now)
 	_, err = p.Clients.on(host)

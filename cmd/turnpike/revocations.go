@@ -146,14 +146,14 @@ func (s *settings) forgotten(x auth.Revocation, now time.Time) time.Time {
 	return now.Add(s.longestTTL() + 2*auth.ClockSkew)
 }
 
-// longestTTL is the longest life of a credential under any role.
-func (s *settings) longestTTL() time.Duration {
-	longest := time.Duration(0)
+// longestTTL is the longest life of a credential under any role; secrets give no
+// longer one.
+func (s *settings) longestTTL() (longest time.Duration) {
 	for _, r := range s.Keyring.Roles {
 		longest = max(longest, r.MaxTTL)
 	}
-	if longest == 0 {
-		return auth.DefaultRole().MaxTTL
+	if len(s.Keyring.Roles) == 0 {
+		longest = auth.DefaultRole().MaxTTL
 	}
 	return longest
 }

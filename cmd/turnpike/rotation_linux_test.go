@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,8 +107,6 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	const limits = "limits: {challenges_per_second: 10000, challenges_burst: 10000, network_challenges_per_second: 10000, network_challenges_burst: 10000}\n"
 	s, secret := startPublic(t, limits)
-	edit(t, s, "api_keys: [{id: app, ", "api_keys: [{id: app, mints_per_minute: 0, ")
-	reload(t, s)
 	long := s.Credential(t, "alice", time.Hour) // outlives its key
 	alice := relaytest.User{Name: long.Username, Password: long.Password}
 	session := func() *relaytest.Client {
@@ -181,15 +177,5 @@ func (c *callers) waitCalls(t *testing.T, ctx context.Context, key int, least ui
 		case <-late:
 			t.Fatalf("%d calls under key %d after %v, want %d", c.calls[key].Load(), key, patience, least)
 		}
-	}
-}
-
-// reload has the server read its configuration, as an operator does who waits for
-// it; the server may have done so by itself.
-func reload(t *testing.T, s *server) {
-	t.Helper()
-	out, err := exec.Command(os.Getenv(binaryEnv), "reload", strings.TrimSuffix(s.MetricsURL, "/metrics")).CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("changed: ")) {
-		t.Fatalf("turnpike reload: %v\n%s", err, out)
 	}
 }

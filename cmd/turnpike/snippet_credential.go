@@ -42,6 +42,8 @@ func (o *snippetOptions) credential(app snippet.App, c *config.Config, server *s
 		return "", errors.New("snippet: of an API key the configuration has the hash alone; put the key itself in the place of API-KEY")
 	case o.show && !found:
 		return "", fmt.Errorf("snippet: %s has no id %q, so there is no secret to show; leave --show-secret out to hear what to add", where, id)
+	case len(server.TURN) == 0:
+		return "", fmt.Errorf("snippet: no listener speaks a transport that the role of %q may come by; add one, or to the role's transports", id)
 	case !found:
 		more = fmt.Sprintf("%s has no %q in %s yet. Add it, then: turnpike reload\n\n%s\n", *o.file, id, where, more)
 	}
@@ -82,6 +84,7 @@ func (o *snippetOptions) shared(app snippet.App, id string, c *config.Config, se
 	}
 	server.Secret = o.secret(s.SecretFile, s.Secret.Text(), fmt.Sprintf("the secret of credentials.shared_secrets[%d]", i))
 	server.TTL = min(role.CredentialTTL, most)
+	server.TURN = within(server.TURN, role)
 	if app.ReadsFile && server.Secret.File != "" {
 		more += fmt.Sprintf("%s reads %s itself: make it the file of a group that it is in, with mode 0640.\n", app.Title, server.Secret.File)
 	}
@@ -108,6 +111,7 @@ func (o *snippetOptions) static(app snippet.App, id string, c *config.Config, se
 		text = "" // what it holds is made of the password, and no password
 		more = fmt.Sprintf("The password of credentials.users[%d] is not in the configuration, which has its key alone: put it in the place of the words.\n", i)
 	}
+	server.TURN = within(server.TURN, roleOf(c, u.Role))
 	server.Secret = o.secret(u.SecretFile, text, fmt.Sprintf("the password of credentials.users[%d]", i))
 	return true, more
 }
@@ -135,6 +139,14 @@ func (o *snippetOptions) secret(file, text, place string) snippet.Secret {
 		return snippet.Secret{File: file, Text: "SECRET: what stands in " + file}
 	}
 	return snippet.Secret{Text: "SECRET: " + place}
+}
+
+// within are the URIs of the transports that a role may come by: the others are
+// answered 403.
+func within(uris []snippet.URI, role config.Role) []snippet.URI {
+	return slices.DeleteFunc(uris, func(u snippet.URI) bool {
+		return !slices.Contains(role.Transports, config.Transport(u.Protocol()))
+	})
 }
 
 // roleOf is the role of that name, or the first one.

@@ -45,9 +45,9 @@ type APIKey struct {
 	// any.
 	MayRevoke bool `yaml:"may_revoke" default:"false" unit:"true or false" apply:"live"`
 	// How often it may ask; 0: no limit.
-	MintsPerMinute int `yaml:"mints_per_minute" default:"6000" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`
+	MintsPerMinute int `yaml:"mints_per_minute" default:"60000" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`
 	// How many of them at once.
-	MintsBurst int `yaml:"mints_burst" default:"600" min:"1" max:"1000000" unit:"requests" apply:"live"`
+	MintsBurst int `yaml:"mints_burst" default:"6000" min:"1" max:"1000000" unit:"requests" apply:"live"`
 	// How often one address (an IPv6 /64) may ask with it; 0: no limit. For keys
 	// that pages have.
 	ClientMintsPerMinute int `yaml:"client_mints_per_minute" default:"0" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`

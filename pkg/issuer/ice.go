@@ -43,7 +43,7 @@ type iceServer struct {
 func (s *Server) answer(c auth.Credential, over auth.Transports) *answer {
 	uris, stun := s.uris, s.stun
 	if over != 0 {
-		uris = slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return !over.Have(transportOf(uri)) })
+		uris = slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return !over.Have(TransportOf(uri)) })
 	}
 	if !over.Have(auth.UDP) {
 		stun = nil

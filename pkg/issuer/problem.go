@@ -34,7 +34,7 @@ const (
 	InvalidFormat                    // a format other than array
 	InvalidID                        // the path names no credential that could be
 	InvalidRevocation                // what can't be revoked so
-	NoSuchKey                        // the path names no shared secret of the tenant
+	NoSuchKey                        // the path names no shared secret or static user of the tenant
 	RevocationNotAllowed             // the API key may not revoke
 	RevocationsFull                  // no more revocations are held
 	Unavailable                      // a part of ours did not answer in time

@@ -50,15 +50,15 @@ func (s *Server) serveRevokeUser(c *call) (any, *refusal) {
 }
 
 // serveRevokeKey answers POST /v1/keys/{id}/revoke: nothing that was signed with
-// that shared secret of the tenant is good any more, for ever. An issuer key signs
-// for all tenants: that is the operator's to take away.
+// that shared secret of the tenant is good any more, for ever, and so with a static
+// user. An issuer key signs for all tenants: that is the operator's to take away.
 func (s *Server) serveRevokeKey(c *call) (any, *refusal) {
 	key, refused := s.admitRevoker(c)
 	if refused != nil {
 		return nil, refused
 	}
 	if tenant, ok := c.live.issuer.Keyring().TenantOf(c.held); !ok || tenant != key.Tenant {
-		return nil, &refusal{code: NoSuchKey, detail: "the tenant of this API key has no shared secret of that id"}
+		return nil, &refusal{code: NoSuchKey, detail: "the tenant of this API key has no shared secret and no static user of that id"}
 	}
 	return nil, s.revoke(c, key, auth.Revocation{Kind: auth.RevokeKey, ID: c.held})
 }

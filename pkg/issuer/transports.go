@@ -22,8 +22,8 @@ func names(t auth.Transports) string {
 	return strings.Join(all, ", ")
 }
 
-// transportOf is the way of a URI that checkTURN has let pass.
-func transportOf(uri string) auth.Transports {
+// TransportOf is the way of a TURN URI, which has to be one that New takes.
+func TransportOf(uri string) auth.Transports {
 	switch {
 	case strings.HasPrefix(uri, "turns:"):
 		return auth.TLS
@@ -77,7 +77,7 @@ func (s *Server) over(asked auth.Transports, role *auth.Role) (auth.Transports, 
 	}
 	var offered auth.Transports
 	for _, uri := range s.uris {
-		offered |= transportOf(uri)
+		offered |= TransportOf(uri)
 	}
 	if asked != 0 && asked&offered == 0 {
 		return 0, &refusal{code: InvalidTransports, field: "transports", detail: "this server is reached over " + names(offered) + ", and not over " + names(asked)}
