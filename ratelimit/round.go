@@ -191,7 +191,7 @@ func (s *Shared) collectHoldsLocked(w *work, st *state, now time.Time, again boo
 
 // dropGrantLocked forgets a grant of which nothing is spent today, nor to be told.
 func (s *Shared) dropGrantLocked(st *state) {
-	if g := st.grant; !g.busy && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
+	if g := st.grant; !g.busy && !g.stale && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
 		st.grant = nil
 	}
 }
