@@ -422,6 +422,9 @@ func TestMidnight(t *testing.T) {
 	}
 	f.pass(30 * 24 * time.Hour)
 	f.round()
+	if got, err := f.nodes[0].Usage(context.Background(), alice, noon); err != nil || got != first+second {
+		t.Errorf("usage of the month that is over %d (%v), spent %d", got, err, first+second)
+	}
 	if third := day(); third != MinChunk/1000*1000 {
 		t.Errorf("%d in the next month", third)
 	}

@@ -140,7 +140,11 @@ func (m *fleetMachine) settled(t *rapid.T) {
 	for r := range m.ref.live {
 		r.Release(m.now())
 	}
-	for range 100 {
+	seconds := 15 // less than any lease
+	if m.killed > 0 {
+		seconds = 100
+	}
+	for range seconds {
 		m.pass(time.Second)
 		m.round()
 	}
