@@ -80,6 +80,9 @@ type work struct {
 func (s *Shared) round(ctx context.Context, all bool) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
 	if all {
 		s.readEpoch(ctx)
 	}
@@ -97,6 +100,11 @@ func (s *Shared) round(ctx context.Context, all bool) {
 	s.store(ctx, w)
 	if all {
 		s.tellNodes(ctx)
+		s.mu.Lock()
+		if s.failed == failed {
+			s.servedLocked()
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -112,8 +120,7 @@ func (s *Shared) readEpoch(ctx context.Context) {
 	if e.ID != s.epoch.ID {
 		s.again = true
 	}
-	s.epoch, s.asOf = e, s.o.Now()
-	s.servedLocked()
+	s.epoch, s.asOf, s.away = e, s.o.Now(), present
 }
 
 // collectLocked gathers the work. While the store is away there is none but to help
@@ -122,8 +129,9 @@ func (s *Shared) collectLocked(now time.Time, all bool) *work {
 	states := s.dirtyLocked(all)
 	if s.away != present {
 		for _, st := range states {
-			if g := st.grant; g != nil && !g.busy {
+			if g := st.grant; g != nil && g.busy == nil {
 				s.turnLocked(g, now)
+				g.reckon(now, s.o.Interval)
 				if g.low() && len(st.holds) > 0 {
 					s.creditLocked(g, now)
 				}
@@ -191,7 +199,7 @@ func (s *Shared) collectHoldsLocked(w *work, st *state, now time.Time, again boo
 
 // dropGrantLocked forgets a grant of which nothing is spent today, nor to be told.
 func (s *Shared) dropGrantLocked(st *state) {
-	if g := st.grant; !g.busy && !g.stale && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
+	if g := st.grant; g.busy == nil && !g.stale && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
 		st.grant = nil
 	}
 }

@@ -103,7 +103,7 @@ func (s *Shared) forgetLocked(st *state, now time.Time) {
 type SharedStats struct {
 	Accounts, Freed, Asking      int // remembered; holdings to be released; questions that wait
 	Away                         bool
-	WentAway, StoreErrors        uint64
+	StoreErrors                  uint64
 	Refused, Shadowed, Over      [NumLimits]uint64 // refused; would have been; let in beyond the limit
 	Unheard                      [NumLimits]uint64 // decided without the store
 	Lost                         uint64            // releases, reports and records for which there was no room
@@ -111,7 +111,7 @@ type SharedStats struct {
 }
 
 type sharedCounts struct {
-	wentAway, storeErrors, lost            atomic.Uint64
+	lost                                   atomic.Uint64
 	refused, shadowed, over, unheard       [NumLimits]atomic.Uint64
 	renewed, settled, grantedBytes, asking atomic.Uint64
 }
@@ -119,10 +119,10 @@ type sharedCounts struct {
 // Stats reads the counts.
 func (s *Shared) Stats() SharedStats {
 	s.mu.Lock()
-	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.away == absent}
+	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.gone, StoreErrors: s.failed}
 	s.mu.Unlock()
 	c := &s.counts
-	x.WentAway, x.StoreErrors, x.Lost = c.wentAway.Load(), c.storeErrors.Load(), c.lost.Load()
+	x.Lost = c.lost.Load()
 	x.Renewed, x.Settled, x.Bytes, x.Ask = c.renewed.Load(), c.settled.Load(), c.grantedBytes.Load(), c.asking.Load()
 	for i := range NumLimits {
 		x.Refused[i], x.Shadowed[i] = c.refused[i].Load(), c.shadowed[i].Load()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // Server is a process.
@@ -41,6 +42,7 @@ func Start(t *testing.T, args ...string) *Server {
 
 func newServer(t *testing.T) *Server {
 	t.Helper()
+	logging.Disable() // what the client says of a server that is meant to be dead
 	dir, err := os.MkdirTemp("", "redis")
 	if err != nil {
 		t.Fatal(err)
