@@ -44,6 +44,10 @@ func (s *Shared) Run(ctx context.Context) {
 	s.farewell()
 }
 
+// Step does by hand what Run does once an interval: for whoever has a clock of its
+// own.
+func (s *Shared) Step(ctx context.Context) { s.round(ctx, true) }
+
 // answers asks the questions of those who wait, and at the end tells them that
 // nobody will be asked.
 func (s *Shared) answers(ctx context.Context) {

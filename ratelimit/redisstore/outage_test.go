@@ -165,7 +165,7 @@ func TestOutages(t *testing.T) {
 				t.Parallel()
 				o := start(t)
 				drills := []*drill{startDrill(t, o.options, ratelimit.Deny), startDrill(t, o.options, ratelimit.Local)}
-				suffer(o, drills)
+				suffer(t, o, drills)
 				for _, d := range drills {
 					took := d.settle(t)
 					row := fmt.Sprintf("| %s | %s | %d of %d | %d | %d | %.1f s |", name, []string{"local", "allow", "deny"}[d.on],
@@ -182,7 +182,7 @@ func TestOutages(t *testing.T) {
 }
 
 // suffer lets the fleets work before, during and after the outage.
-func suffer(o outage, drills []*drill) {
+func suffer(t *testing.T, o outage, drills []*drill) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for _, d := range drills {
@@ -193,7 +193,16 @@ func suffer(o outage, drills []*drill) {
 			wg.Go(func() { d.crush(ctx, n) })
 		}
 	}
-	time.Sleep(time.Second)
+	redistest.Eventually(t, "each node has bytes for ten seconds", func() bool {
+		for _, d := range drills {
+			for _, n := range d.nodes {
+				if n.Stats().Bytes < 4<<20 {
+					return false
+				}
+			}
+		}
+		return true
+	})
 	o.begin()
 	time.Sleep(1500 * time.Millisecond)
 	o.end()
