@@ -73,6 +73,7 @@ type work struct {
 	renew   []Holding
 	renewed []*state
 	leases  [][]*lease
+	views   []view
 	settle  []sent
 	freed   []Holding
 	report  []*state
@@ -198,6 +199,7 @@ func (s *Shared) collectHoldsLocked(w *work, st *state, now time.Time, again boo
 	if len(members) > 0 {
 		w.renew = append(w.renew, Holding{Account: st.account, Members: members})
 		w.renewed, w.leases = append(w.renewed, st), append(w.leases, leases)
+		w.views = append(w.views, st.viewLocked())
 	}
 }
 
@@ -222,13 +224,16 @@ func (s *Shared) renew(ctx context.Context, w *work) {
 			continue
 		}
 		s.counts.renewed.Add(1)
+		added := 0
 		for _, l := range w.leases[i] {
 			if h := st.holds[l]; h != nil { // or it was released meanwhile, and the store hears of that later
-				st.settledLocked(h)
+				if st.settledLocked(h) {
+					added++
+				}
 				h.due = now.Add(s.o.Lease/4 + rand.N(s.o.Lease/12))
 			}
 		}
-		st.hearLocked(held[i].Count, now)
+		st.hearLocked(held[i].Count, added, w.views[i], now)
 	}
 }
 
