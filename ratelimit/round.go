@@ -122,7 +122,7 @@ func (s *Shared) readEpoch(ctx context.Context) {
 		s.failedLocked(err)
 		return
 	}
-	if e.ID != s.epoch.ID {
+	if e.ID != s.epoch.ID || s.away == absent { // a fail-over keeps the epoch, and not the newest writes
 		s.again = true
 	}
 	s.epoch, s.asOf, s.away = e, s.o.Now(), present
