@@ -233,6 +233,9 @@ func (s *Shared) renew(ctx context.Context, w *work) {
 				h.due = now.Add(s.o.Lease/4 + rand.N(s.o.Lease/12))
 			}
 		}
+		if over := min(added, held[i].Count-st.limit); st.limit > 0 && over > 0 {
+			s.counts.over[st.account.Kind].Add(uint64(over))
+		}
 		st.hearLocked(held[i].Count, added, w.views[i], now)
 	}
 }

@@ -14,6 +14,7 @@ type state struct {
 	heard   time.Time // when that was
 	hears   int       // how often that has been
 	drops   int       // settled holds that are gone
+	limit   int       // of places, as last asked for; 0: none that refuses
 	rates   [numRates]localRate
 	bits    int64    // bit rate of the user
 	local   *account // of the ledger, while there are holds
