@@ -101,8 +101,9 @@ func (s *Shared) forgetLocked(st *state, now time.Time) {
 
 // SharedStats is what a Shared has counted, by limit.
 type SharedStats struct {
-	Accounts, Freed, Asking      int // remembered; holdings to be released; questions that wait
-	Away                         bool
+	Accounts, Freed, Asking      int       // remembered; holdings to be released; questions that wait
+	Away, Up                     bool      // the last call failed; the store has answered, and the last call did not
+	Heard                        time.Time // when the store was last asked whether it is there, and was; zero: never
 	WentAway, StoreErrors        uint64
 	Refused, Shadowed, Over      [NumLimits]uint64 // refused; would have been; let in beyond the limit
 	Unheard                      [NumLimits]uint64 // decided without the store
@@ -119,7 +120,7 @@ type sharedCounts struct {
 // Stats reads the counts.
 func (s *Shared) Stats() SharedStats {
 	s.mu.Lock()
-	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.away == absent}
+	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.away == absent, Up: s.away == present, Heard: s.asOf}
 	s.mu.Unlock()
 	c := &s.counts
 	x.WentAway, x.StoreErrors, x.Lost = c.wentAway.Load(), c.storeErrors.Load(), c.lost.Load()
