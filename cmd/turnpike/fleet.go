@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"turnpike/pkg/metrics"
@@ -27,6 +28,7 @@ type fleet struct {
 	*ratelimit.Shared
 	store ratelimit.Store
 	redis *redisstore.Store // nil: in memory
+	away  atomic.Uint64     // how often the store could not be asked any more
 	back  chan struct{}     // the store can be asked again
 	met   chan struct{}     // a server of Redis that was not known
 
@@ -121,6 +123,7 @@ func (f *fleet) check(ctx context.Context, log *logs) {
 // tell is called by what it must not ask.
 func (f *fleet) tell(err error, log *logs) {
 	if err != nil {
+		f.away.Add(1)
 		log.Error("Redis can't be asked; limits hold as their on_store_error says, and what lives goes on", "error", err)
 		return
 	}
@@ -180,7 +183,7 @@ func (f *fleet) snapshot(m *metrics.Snapshot, begun time.Time) {
 		st.Heard = begun
 	}
 	m.StoreSilence = max(0, time.Since(st.Heard).Seconds())
-	m.StoreAway, m.StoreErrors, m.StoreLost, m.StoreSettled = st.WentAway, st.StoreErrors, st.Lost, st.Settled
+	m.StoreAway, m.StoreErrors, m.StoreLost, m.StoreSettled = f.away.Load(), st.StoreErrors, st.Lost, st.Settled
 	m.QuestionsWaiting, m.Nodes = st.Asking, len(f.Nodes())
 	if f.redis != nil {
 		m.StoreOperations = f.redis.Operations()
