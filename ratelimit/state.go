@@ -128,8 +128,9 @@ func (s *Shared) forgetLocked(st *state, now time.Time) {
 
 // SharedStats is what a Shared has counted, by limit.
 type SharedStats struct {
-	Accounts, Freed, Asking      int // remembered; holdings to be released; questions that wait
-	Away                         bool
+	Accounts, Freed, Asking      int       // remembered; holdings to be released; questions that wait
+	Away, Up                     bool      // it has been told that the store can't be asked; the store can be asked
+	Heard                        time.Time // when the store was last found there; zero: not yet
 	StoreErrors                  uint64
 	Refused, Shadowed, Over      [NumLimits]uint64 // refused; would have been; let in beyond the limit
 	Unheard                      [NumLimits]uint64 // decided without the store
@@ -146,7 +147,7 @@ type sharedCounts struct {
 // Stats reads the counts.
 func (s *Shared) Stats() SharedStats {
 	s.mu.Lock()
-	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.gone, StoreErrors: s.failed}
+	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.gone, Up: s.away == present, Heard: s.asOf, StoreErrors: s.failed}
 	s.mu.Unlock()
 	c := &s.counts
 	x.Lost = c.lost.Load()
