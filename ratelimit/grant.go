@@ -22,6 +22,7 @@ type grant struct {
 	holder string
 	seq    int64
 	busy   bool
+	stale  bool // the store may not have heard the newest of the current windows
 
 	span   span
 	window *window

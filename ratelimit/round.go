@@ -191,7 +191,7 @@ func (s *Shared) collectHoldsLocked(w *work, st *state, now time.Time, again boo
 
 // dropGrantLocked forgets a grant of which nothing is spent today, nor to be told.
 func (s *Shared) dropGrantLocked(st *state) {
-	if g := st.grant; !g.busy && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
+	if g := st.grant; !g.busy && !g.stale && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
 		st.grant = nil
 	}
 }
@@ -211,13 +211,10 @@ func (s *Shared) renew(ctx context.Context, w *work) {
 		}
 		s.counts.renewed.Add(1)
 		for _, l := range w.leases[i] {
-			h := st.holds[l]
-			if h == nil { // released meanwhile; it may have been renewed after that
-				s.freeLocked(Holding{Account: st.account, Members: []string{l.member}})
-				continue
+			if h := st.holds[l]; h != nil { // or it was released meanwhile, and the store hears of that later
+				st.settledLocked(h)
+				h.due = now.Add(s.o.Lease/4 + rand.N(s.o.Lease/12))
 			}
-			st.settledLocked(h)
-			h.due = now.Add(s.o.Lease/4 + rand.N(s.o.Lease/12))
 		}
 		st.hearLocked(held[i].Count, now)
 	}

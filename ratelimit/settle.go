@@ -36,9 +36,9 @@ func (s *Shared) settleLocked(g *grant, now time.Time, again bool) (all []sent) 
 func (g *grant) dueLocked(now time.Time) bool {
 	spent, idle := g.window.spent.Load(), len(g.of.holds) == 0
 	if g.limited() {
-		return g.low() || g.seq == 0 || idle && (g.room() > 0 || spent != g.spent)
+		return g.stale || g.low() || g.seq == 0 || idle && (g.room() > 0 || spent != g.spent)
 	}
-	return spent != g.spent && (idle || now.Sub(g.heard) >= postpaid)
+	return g.stale || spent != g.spent && (idle || now.Sub(g.heard) >= postpaid)
 }
 
 func (s *Shared) numberedLocked(g *grant, windows ...Window) Settlement {
@@ -62,7 +62,7 @@ func (s *Shared) currentLocked(g *grant, now time.Time) sent {
 	day, month := g.span.day, g.span.month
 	day.Have, day.Limit = have, g.day
 	month.Have, month.Limit = g.before+have, g.month
-	x.x = s.numberedLocked(g, day, month)
+	x.x, g.stale = s.numberedLocked(g, day, month), true
 	x.x.Want, x.x.Share, x.x.Least = want, 2*max(1, len(s.nodes)), leastPart
 	s.chargeTenantLocked(g, x.spent)
 	return x
@@ -97,6 +97,7 @@ func (s *Shared) heardLocked(x sent, got Granted, now time.Time) error {
 		}
 		return nil
 	}
+	g.stale = false
 	g.left, g.heard, g.spent = got.Left, now, x.spent
 	if g.limited() {
 		s.counts.grantedBytes.Add(uint64(got.Bytes))

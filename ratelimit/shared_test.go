@@ -97,6 +97,7 @@ type fleet struct {
 	*clock
 	store *flaky
 	nodes []*Shared
+	log   []*Reservation
 	told  []error // of the first node's transitions
 }
 
@@ -112,8 +113,10 @@ func newFleet(t testing.TB, n int, rules Rules) *fleet {
 	return f
 }
 
-func (f *fleet) node(t testing.TB, name string, rules Rules) *Shared {
-	t.Helper()
+// fataler is a test, also one of rapid's.
+type fataler interface{ Fatal(args ...any) }
+
+func (f *fleet) node(t fataler, name string, rules Rules) *Shared {
 	l, err := NewLedger(LedgerOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -419,6 +422,9 @@ func TestMidnight(t *testing.T) {
 	}
 	f.pass(30 * 24 * time.Hour)
 	f.round()
+	if got, err := f.nodes[0].Usage(context.Background(), alice, noon); err != nil || got != first+second {
+		t.Errorf("usage of the month that is over %d (%v), spent %d", got, err, first+second)
+	}
 	if third := day(); third != MinChunk/1000*1000 {
 		t.Errorf("%d in the next month", third)
 	}
