@@ -27,7 +27,14 @@ type Role struct {
 	Allocations int   // at the same time, a user; 0: no limit
 	SessionBits int64 // bit/s a session, both directions together; 0: no limit
 	UserBits    int64 // bit/s a user, all sessions together; 0: no limit
-	BytesPerDay int64 // a user and UTC day; 0: no limit
+	BytesPerDay int64 // a user and day; 0: no limit
+
+	BytesPerMonth int64 // a user and month of the calendar; 0: no limit
+
+	AllocationsPerMinute int // a user may begin; 0: no limit
+	AllocationsBurst     int // of them at once; 1 or more, if there is a limit
+	CredentialsPerMinute int // that the issuer makes for a user; 0: no limit
+	CredentialsBurst     int // of them at once; 1 or more, if there is a limit
 
 	RelayOnly bool // clients are told iceTransportPolicy "relay"
 
@@ -88,6 +95,13 @@ func (r Role) check() error {
 	fault(r.SessionBits < 0, "SessionBits is negative; 0 means no limit")
 	fault(r.UserBits < 0, "UserBits is negative; 0 means no limit")
 	fault(r.BytesPerDay < 0, "BytesPerDay is negative; 0 means no limit")
+	fault(r.BytesPerMonth < 0, "BytesPerMonth is negative; 0 means no limit")
+	fault(badRate(r.AllocationsPerMinute, r.AllocationsBurst), "AllocationsPerMinute is %d and AllocationsBurst %d; both must be 1 or more, or the first 0 for no limit", r.AllocationsPerMinute, r.AllocationsBurst)
+	fault(badRate(r.CredentialsPerMinute, r.CredentialsBurst), "CredentialsPerMinute is %d and CredentialsBurst %d; both must be 1 or more, or the first 0 for no limit", r.CredentialsPerMinute, r.CredentialsBurst)
 	fault(r.Transports > UDP|TCP|TLS, "Transports has more than UDP, TCP and TLS")
 	return errors.Join(errs...)
+}
+
+func badRate(perMinute, burst int) bool {
+	return perMinute < 0 || burst < 0 || perMinute > 0 && burst == 0
 }

@@ -205,3 +205,20 @@ func (l *lease) release(now time.Time) {
 	defer l.shared.mu.Unlock()
 	l.shared.leaveLocked(l, now)
 }
+
+// setLimits holds a living session's user to others. Its bytes come from a grant,
+// and of its rate this node has a part.
+func (l *lease) setLimits(lim Limits, now time.Time) {
+	s := l.shared
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range l.states {
+		if st.account.Kind != OfUser || st.holds[l] == nil {
+			continue
+		}
+		st.bits = lim.UserBits
+		st.local.rate.setRate(lim.UserBits, ticks(st.local.base, now))
+		st.shareLocked(now)
+		s.meterLocked(st, lim, now)
+	}
+}

@@ -35,11 +35,15 @@ func (r *Reservation) Confirm() {
 	}
 }
 
-// SetLimits changes the rates and the bytes a day of a session that lives, and of
+// SetLimits changes the rates and the bytes of a session that lives, and of
 // its user. A place that is held is kept.
 func (r *Reservation) SetLimits(l Limits, now time.Time) {
 	r.meter.session.setRate(l.SessionBits, ticks(r.meter.base, now))
-	if user := r.accounts[OfUser]; user != nil {
+	switch user := r.accounts[OfUser]; {
+	case user == nil:
+	case r.lease != nil:
+		r.lease.setLimits(l, now)
+	default:
 		user.limit(l.terms(OfUser), now)
 	}
 }

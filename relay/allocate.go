@@ -3,37 +3,17 @@ package relay
 import (
 	"time"
 
-	"turnpike/auth"
-	"turnpike/ratelimit"
 	"turnpike/relay/engine"
 	"turnpike/relay/gate"
 )
 
 func (x *session) startAllocate(r *gate.Request) (parts []part) {
-	s, now := x.server, x.server.now()
-	var refusal ratelimit.Refusal
-	x.reservation, refusal = s.o.Ledger.Reserve(
-		ratelimit.Subject{Tenant: x.identity.Tenant, User: x.identity.User}, s.allowance(x.identity.Role), now)
-	if refusal != ratelimit.None {
-		s.drop(x)
-		s.counts.allocated(codeQuotaReached)
-		s.counts.quota[refusal].Add(1)
-		return x.refuse(r, codeQuotaReached)
-	}
 	for i := range x.halves {
 		if h := &x.halves[i]; h.leg != nil {
 			parts = append(parts, part{half: h, ask: engine.Request{Leg: h.leg, Method: engine.Allocate, Lifetime: x.grant(r.Lifetime, x.start)}})
 		}
 	}
 	return parts
-}
-
-// allowance is what a role allows one of its users.
-func (s *Server) allowance(role *auth.Role) ratelimit.Limits {
-	return ratelimit.Limits{
-		UserAllocations: role.Allocations, TenantAllocations: s.limits.Load().TenantAllocations,
-		SessionBits: role.SessionBits, UserBits: role.UserBits, UserBytesPerDay: role.BytesPerDay,
-	}
 }
 
 // grant is the lifetime a client gets that asks for want: no more than is left

@@ -99,17 +99,29 @@ const patience = 500 * time.Millisecond
 // data behind a CreatePermission finds the permission, requests sent at once
 // are served one by one and none is dropped. So a stream's goroutine waits here.
 func (x *session) submit(r *gate.Request) bool {
+	served := make(chan struct{})
+	queued := false
+	if r.Method == gate.Allocate {
+		queued = x.submitAllocate(r, served)
+	} else {
+		queued = x.submitChange(r, served)
+	}
+	if queued && r.Client.Stream != nil {
+		await(served)
+	}
+	return queued
+}
+
+// submitChange has a request about a live session served.
+func (x *session) submitChange(r *gate.Request, served chan struct{}) bool {
 	start, finish := x.startChannel, x.finishChannel
 	switch r.Method {
-	case gate.Allocate:
-		start, finish = x.startAllocate, x.finishAllocate
 	case gate.Refresh:
 		start, finish = x.startRefresh, x.finishRefresh
 	case gate.CreatePermission:
 		start, finish = x.startPermission, x.finishPermission
 	}
-	served := make(chan struct{})
-	queued := x.serve(func() []part {
+	return x.serve(func() []part {
 		x.inFlight.Add(-1)
 		parts := start(r)
 		if len(parts) == 0 {
@@ -120,10 +132,6 @@ func (x *session) submit(r *gate.Request) bool {
 		finish(r, parts)
 		close(served)
 	})
-	if queued && r.Client.Stream != nil {
-		await(served)
-	}
-	return queued
 }
 
 // part is what one half's leg is asked for a request, and what became of it.

@@ -12,6 +12,9 @@ import (
 type Limits struct {
 	// TenantAllocations is the most a tenant may hold; 0 is no limit.
 	TenantAllocations int
+	// NetworkAllocations is the most that clients of one IPv4 /24 or IPv6 /56 may
+	// hold; 0 is no limit.
+	NetworkAllocations int
 	// Permissions and Channels are the most an allocation may hold; 64 each
 	// if 0.
 	Permissions, Channels int
@@ -23,8 +26,8 @@ type Limits struct {
 
 // complete fills in the defaults and tells what is wrong.
 func (l *Limits) complete() error {
-	if l.TenantAllocations < 0 || l.Permissions < 0 || l.Channels < 0 {
-		return errors.New("relay: a negative number among TenantAllocations, Permissions, Channels")
+	if l.TenantAllocations < 0 || l.NetworkAllocations < 0 || l.Permissions < 0 || l.Channels < 0 {
+		return errors.New("relay: a negative number among TenantAllocations, NetworkAllocations, Permissions, Channels")
 	}
 	if l.Permissions == 0 {
 		l.Permissions = 64

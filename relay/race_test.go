@@ -103,7 +103,10 @@ func (in *inside) allocate(r *gate.Request, change func([]part)) *session {
 	done := make(chan struct{})
 	x := in.newSession(r, time.Now())
 	in.sessions.add(x)
-	x.serve(func() []part { return x.startAllocate(r) }, func(parts []part) {
+	x.serve(func() []part {
+		x.reservation, _, _ = in.o.Places.Reserve(x.subject(), in.Server.allowance(r.Identity.Role), time.Now(), nil)
+		return x.startAllocate(r)
+	}, func(parts []part) {
 		change(parts)
 		x.finishAllocate(r, parts)
 		close(done)

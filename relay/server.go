@@ -61,7 +61,9 @@ type Options struct {
 
 	Plane    dataplane.Plane // the server closes it when Serve returns
 	Verifier *auth.Verifier
-	Ledger   *ratelimit.Ledger
+	// Places bounds allocations; if nil, Ledger does so for this server alone.
+	Places Places
+	Ledger *ratelimit.Ledger
 	// Replies is the budget of challenges and other unauthenticated errors over
 	// UDP, Bindings that of Binding answers. A TCP or TLS connection is read more
 	// slowly instead: see stream.Conn.Pace.
@@ -200,7 +202,7 @@ func (o *Options) complete() error {
 	}
 	need(o.Plane != nil, "no data plane: set Plane")
 	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")
-	need(o.Ledger != nil, "no ledger of allocations: set Ledger")
+	need(o.Ledger != nil || o.Places != nil, "nothing that bounds allocations: set Places or Ledger")
 	need(o.Policy != nil, "no peer policy: set Policy")
 	need(o.Engines >= 0, "Engines is negative")
 	if err := o.Limits.complete(); err != nil {
@@ -208,6 +210,9 @@ func (o *Options) complete() error {
 	}
 	if o.Engines == 0 {
 		o.Engines = min(runtime.GOMAXPROCS(0), 4)
+	}
+	if o.Places == nil {
+		o.Places = alone{o.Ledger}
 	}
 	if o.Ended == nil {
 		o.Ended = func(Record) {}

@@ -15,8 +15,9 @@ import (
 // rest.
 type counts struct {
 	live       [gate.NumTransports][2]atomic.Int64 // by transport and family
-	allocation struct{ ok, quota, capacity, draining, redirected, socket, other atomic.Uint64 }
+	allocation struct{ ok, quota, capacity, draining, redirected, socket, store, other atomic.Uint64 }
 	quota      [ratelimit.NumRefusals]atomic.Uint64
+	parked     atomic.Uint64
 	queueFull  atomic.Uint64
 	busy       atomic.Uint64
 	raced      atomic.Uint64
@@ -53,9 +54,12 @@ type Stats struct {
 	// AllocationsTotal by result: "success", "quota" (486), "capacity" (508: no
 	// port is free), "draining" (403), "redirected" (300), "token" (508:
 	// RESERVATION-TOKEN unknown, lapsed or another user's), "socket" (508: this
-	// host gave no socket, often for want of file descriptors), "transport" (403: none
+	// host gave no socket, often for want of file descriptors), "store" (508: what nodes
+	// share can't be asked, and a limit says deny), "transport" (403: none
 	// of the client's role), "other".
 	AllocationsTotal map[string]uint64
+	// Parked Allocates waited for an answer of what nodes share.
+	Parked uint64
 	// Ended sessions by End.
 	Ended map[string]uint64
 	// QuotaRefused by the limit that refused an allocation.
@@ -92,14 +96,14 @@ func (s *Server) Stats() Stats {
 		AllocationsTotal: map[string]uint64{
 			"success": c.allocation.ok.Load(), "quota": c.allocation.quota.Load(),
 			"capacity": c.allocation.capacity.Load(), "draining": c.allocation.draining.Load(), "token": s.ports.reserved.refused.Load(),
-			"redirected": c.allocation.redirected.Load(), "socket": c.allocation.socket.Load(),
+			"redirected": c.allocation.redirected.Load(), "socket": c.allocation.socket.Load(), "store": c.allocation.store.Load(),
 			"other": c.allocation.other.Load(),
 		},
 		Dropped: map[string]uint64{
 			"queue_full": c.queueFull.Load(), "session_busy": c.busy.Load(),
 			"raced": c.raced.Load(), "not_serving": c.notServing.Load(), "client_denied": c.denied.Load(),
 		},
-		RelayPortsFree: s.ports.left(), RecordsLost: c.recordsLost.Load(),
+		RelayPortsFree: s.ports.left(), RecordsLost: c.recordsLost.Load(), Parked: c.parked.Load(),
 		Gate: s.gate.Counters(), Plane: s.o.Plane.Counters(), PlaneCaps: s.o.Plane.Caps(), Listeners: s.o.Plane.Listeners(),
 	}
 	st.Draining = s.draining.Load()
