@@ -202,7 +202,7 @@ func (o *Options) complete() error {
 	}
 	need(o.Plane != nil, "no data plane: set Plane")
 	need(o.Verifier != nil, "nothing to verify credentials with: set Verifier")
-	need(o.Ledger != nil || o.Places != nil, "nothing that bounds allocations: set Places or Ledger")
+	need(o.Ledger != nil || o.Places != nil, "nothing that bounds allocations: set Ledger or Places")
 	need(o.Policy != nil, "no peer policy: set Policy")
 	need(o.Engines >= 0, "Engines is negative")
 	if err := o.Limits.complete(); err != nil {

@@ -35,6 +35,8 @@ func (l *loader) check(c *Config) {
 	l.checkCredentials(c)
 	l.checkIssuer(c)
 	l.checkRedirect(c)
+	l.checkStore(&c.Store)
+	l.checkRules(c.Limits.Rules)
 	if c.Limits.MaxLifetime%time.Second != 0 {
 		l.judge("limits.max_lifetime", "is "+c.Limits.MaxLifetime.String(), "give whole seconds")
 	}

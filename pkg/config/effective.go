@@ -29,8 +29,8 @@ func (c *Config) section(s *shape, v reflect.Value, path string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range s.fields {
 		at := under(path, f.name)
-		if f.isSecret() && isRead(s, v) {
-			continue // where it was read from is printed instead
+		if f.isSecret() && (v.Field(f.field).IsZero() || isRead(s, f, v)) {
+			continue // there is none, or where it was read from is printed instead
 		}
 		key, value := &yaml.Node{Kind: yaml.ScalarNode, Value: f.name}, c.value(f, v.Field(f.field), at)
 		if variable := c.origin.places[at].variable; variable != "" {
@@ -41,9 +41,9 @@ func (c *Config) section(s *shape, v reflect.Value, path string) *yaml.Node {
 	return n
 }
 
-// isRead reports whether the secret of an entry was read from a file.
-func isRead(s *shape, v reflect.Value) bool {
-	for _, name := range []string{"secret_file", "key_file"} {
+// isRead reports whether a secret of an entry was read from a file.
+func isRead(s, secret *shape, v reflect.Value) bool {
+	for _, name := range []string{secret.name + "_file", "key_file"} {
 		if f := s.lookUp(name); f != nil && v.Field(f.field).String() != "" {
 			return true
 		}

@@ -42,6 +42,7 @@ func TestEffectiveIsAConfiguration(t *testing.T) {
 					lines[i].Place = Place{}
 				}
 			}
+			c.Store.Redis.Password, c.Store.Redis.SentinelPassword = Secret{}, Secret{}
 			for i := range c.Credentials.IssuerKeys {
 				c.Credentials.IssuerKeys[i].Secret = Secret{}
 			}

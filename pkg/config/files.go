@@ -134,23 +134,27 @@ func oneLine(data []byte) string {
 // completeSecret settles a pair of keys of the entry at path: the secret, or
 // the file that holds it.
 func (l *loader) completeSecret(path string, secret *Secret, file *string) {
-	inline := under(path, "secret")
+	l.completeNamed(path, "secret", secret, file)
+}
+
+// completeNamed is completeSecret of keys with another name.
+func (l *loader) completeNamed(path, name string, secret *Secret, file *string) {
+	inline, inFile := under(path, name), under(path, name+"_file")
 	given := secret.text != nil && !l.isBad(inline)
 	switch {
 	case given && *file != "":
-		l.judge(under(path, "secret_file"), "is given beside secret", "keep one of the two")
+		l.judge(inFile, "is given beside "+name, "keep one of the two")
 	case given && l.exposed && l.places[inline].variable == "":
 		l.judge(inline, "stands in a file that can be read or written by everybody",
-			"run chmod o= "+l.file+", or put the secret into a file of its own (secret_file)")
+			"run chmod o= "+l.file+", or put the "+name+" into a file of its own ("+name+"_file)")
 	case given:
 	case *file == "":
-		l.judge(path, "has no secret", "give secret_file, or secret", inline, under(path, "secret_file"))
+		l.judge(path, "has no "+name, "give "+name+"_file, or "+name, inline, inFile)
 	default:
 		*file = l.resolve(*file)
-		at := under(path, "secret_file")
-		data, ok := l.readSecret(at, *file)
+		data, ok := l.readSecret(inFile, *file)
 		if ok && oneLine(data) == "" {
-			l.fault(at, plain(*file)+" holds nothing but a line end", "write the secret into it")
+			l.fault(inFile, plain(*file)+" holds nothing but a line end", "write the "+name+" into it")
 		}
 		*secret = newSecret(oneLine(data))
 	}
@@ -176,20 +180,18 @@ func (l *loader) completeUser(path string, u *User) {
 	u.Secret = newSecret(oneLine(data))
 }
 
-// completeNonceKey reads the key as it stands: it may be binary, and a line end
-// part of it.
-func (l *loader) completeNonceKey(c *Credentials) {
-	const path = "credentials.nonce_key_file"
-	if c.NonceKeyFile == "" {
-		return
+// completeKey reads a key as it stands: it may be binary, and a line end part of it.
+func (l *loader) completeKey(path, file string, least int) (string, Secret) {
+	if file == "" {
+		return "", Secret{}
 	}
-	c.NonceKeyFile = l.resolve(c.NonceKeyFile)
-	data, ok := l.readSecret(path, c.NonceKeyFile)
-	if ok && len(data) < minNonceKey {
-		l.fault(path, fmt.Sprintf("%s has %d bytes", plain(c.NonceKeyFile), len(data)),
-			fmt.Sprintf("write %d random ones into it: head -c %d /dev/urandom", minNonceKey, minNonceKey))
+	file = l.resolve(file)
+	data, ok := l.readSecret(path, file)
+	if ok && len(data) < least {
+		l.fault(path, fmt.Sprintf("%s has %d bytes", plain(file), len(data)),
+			fmt.Sprintf("write %d random ones into it: head -c %d /dev/urandom", least, least))
 	}
-	c.NonceKey = newSecret(string(data))
+	return file, newSecret(string(data))
 }
 
 // completeCertificate checks that the files of a certificate are there. What

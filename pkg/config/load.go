@@ -146,10 +146,12 @@ func (l *loader) complete(c *Config) {
 	for i := range c.Credentials.Users {
 		l.completeUser(entry("credentials.users", i), &c.Credentials.Users[i])
 	}
-	l.completeNonceKey(&c.Credentials)
+	k := &c.Credentials
+	k.NonceKeyFile, k.NonceKey = l.completeKey("credentials.nonce_key_file", k.NonceKeyFile, minNonceKey)
 	l.completeTLS(c)
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
+	l.completeStore(&c.Store)
 	c.completeRoles()
 	l.completeRevocations(&c.Credentials)
 }

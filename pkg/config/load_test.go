@@ -29,14 +29,16 @@ func TestDefaults(t *testing.T) {
 		Streams: Streams{MaxConnections: 10000, MaxConnectionsPerIP: 256, MaxHandshakes: 64,
 			HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 10 * time.Second, MessageTimeout: 10 * time.Second,
 			AuthenticationTimeout: 30 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 10 * time.Second},
-		Roles: []Role{{ID: "default", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6,
+		Roles: []Role{{ID: "default", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, AllocationsBurst: 20, CredentialsBurst: 20,
 			CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour, Transports: anyTransport, Peers: []Line{}}},
 		Issuer:   Issuer{URIs: []string{}, TrustedProxies: []netip.Prefix{}, APIKeys: []APIKey{}}, // nobody could ask, so it listens nowhere
 		Operator: Operator{Listen: []Endpoint{{TCP: netip.MustParseAddrPort("127.0.0.1:3481")}}},
 		Policy:   Policy{Mode: Public, Allow: []Line{}, Deny: []Line{}, Clients: everybody, IssuerClients: everybody, Directory: filepath.Join(b.dir, "policy.d")},
-		Limits: Limits{MaxLifetime: 59 * time.Minute, Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
+		Limits: Limits{Rules: []Rule{}, MaxLifetime: 59 * time.Minute, Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
 			NetworkChallengesPerSecond: 500, NetworkChallengesBurst: 2000, AllChallengesPerSecond: 20000, AllChallengesBurst: 40000,
 			FailuresPerSecond: 1, FailuresBurst: 10},
+		Store: Store{Kind: "memory", Zone: "UTC", Lease: 90 * time.Second, Redis: Redis{Addresses: []string{}, Prefix: "t:",
+			DialTimeout: 500 * time.Millisecond, Timeout: 200 * time.Millisecond, Pool: 8}},
 		Redirect: Redirect{When: []Occasion{}, Servers: []netip.AddrPort{}},
 		Drain:    Drain{Timeout: time.Hour},
 		Log:      Log{Level: "info", Format: "auto"},
@@ -77,6 +79,13 @@ operator: {listen: []}
 policy: {mode: allowlist, allow: [10.0.0.0/8], deny: [10.9.0.0/16]}
 drain: {timeout: 0s}
 log: {level: debug}
+limits: {network_allocations: 7, rules: [{id: tenant, strict: true}, {id: bytes, shadow: true, on_store_error: deny}]}
+store:
+  kind: redis
+  node: relay-1.example
+  zone: Europe/Berlin
+  lease: 30s
+  redis: {addresses: ["127.0.0.1:6379"], username: relay, password: abc, sentinel_password: def, prefix: "x:", tls: {enabled: true, server_name: redis.example}}
 `
 
 const hash = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
@@ -87,7 +96,7 @@ var everybody = ClientPolicy{Public, []Line{}, []Line{}}
 func TestEveryKindOfValue(t *testing.T) {
 	b := newBed(t)
 	c := b.mustLoad(everyKind)
-	guest := Role{ID: "guest", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, BytesPerDay: 5,
+	guest := Role{ID: "guest", Allocations: 20, SessionBitRate: 20e6, UserBitRate: 20e6, BytesPerDay: 5, AllocationsBurst: 20, CredentialsBurst: 20,
 		CredentialTTL: 24 * time.Hour, MaxCredentialTTL: 48 * time.Hour, MaxSession: 24 * time.Hour, Transports: anyTransport, Peers: []Line{}}
 	for _, tt := range []struct {
 		name      string
@@ -135,6 +144,10 @@ func TestEveryKindOfValue(t *testing.T) {
 		}},
 		{"drain.timeout", c.Drain.Timeout, time.Duration(0)},
 		{"log", c.Log, Log{"debug", "auto"}},
+		{"limits.rules", c.Limits.Rules, []Rule{{"tenant", true, false, "local"}, {"bytes", false, true, "deny"}}},
+		{"store.redis.password", c.Store.Redis.Password.Text(), "abc"},
+		{"store.redis.sentinel_password", c.Store.Redis.SentinelPassword.Text(), "def"},
+		{"store.redis.tls", c.Store.Redis.TLS, RedisTLS{Enabled: true, ServerName: "redis.example"}},
 	} {
 		if !reflect.DeepEqual(tt.got, tt.want) {
 			t.Errorf("%s is %+v, want %+v", tt.name, tt.got, tt.want)

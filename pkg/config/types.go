@@ -53,6 +53,8 @@ type Config struct {
 	Policy Policy `yaml:"policy"`
 	// Limits that are nobody's role.
 	Limits Limits `yaml:"limits"`
+	// Where what users hold and use is kept.
+	Store Store `yaml:"store"`
 	// For clients of older standards.
 	Compatibility Compatibility `yaml:"compatibility"`
 	// Where clients are sent instead.
@@ -156,8 +158,18 @@ type Role struct {
 	SessionBitRate int64 `yaml:"session_bit_rate" default:"20000000" min:"0" max:"1000000000000" unit:"bit/s" apply:"live"`
 	// Rate of all sessions of a user together; 0: no limit.
 	UserBitRate int64 `yaml:"user_bit_rate" default:"20000000" min:"0" max:"1000000000000" unit:"bit/s" apply:"live"`
-	// Relayed bytes of a user and UTC day; 0: no limit.
+	// Relayed bytes of a user and day; 0: no limit.
 	BytesPerDay int64 `yaml:"bytes_per_day" default:"0" min:"0" unit:"bytes" apply:"live"`
+	// Relayed bytes of a user and month of the calendar; 0: no limit.
+	BytesPerMonth int64 `yaml:"bytes_per_month" default:"0" min:"0" unit:"bytes" apply:"live"`
+	// Allocations that a user may begin in a minute; 0: no limit.
+	AllocationsPerMinute int `yaml:"allocations_per_minute" default:"0" min:"0" max:"1000000" unit:"allocations a minute" apply:"live"`
+	// How many of them at once.
+	AllocationsBurst int `yaml:"allocations_burst" default:"20" min:"1" max:"1000000" unit:"allocations" apply:"live"`
+	// Credentials that the issuer makes for a user in a minute; 0: no limit.
+	CredentialsPerMinute int `yaml:"credentials_per_minute" default:"0" min:"0" max:"1000000" unit:"credentials a minute" apply:"live"`
+	// How many of them at once.
+	CredentialsBurst int `yaml:"credentials_burst" default:"20" min:"1" max:"1000000" unit:"credentials" apply:"live"`
 	// Lifetime of a credential that asks for none. It says until when a session
 	// may begin.
 	CredentialTTL time.Duration `yaml:"credential_ttl" default:"24h" min:"1s" max:"8784h" unit:"duration" apply:"live"`
@@ -186,6 +198,11 @@ type Operator struct {
 type Limits struct {
 	// Allocations of a tenant at the same time; 0: no limit.
 	TenantAllocations int `yaml:"tenant_allocations" default:"0" min:"0" max:"10000000" unit:"allocations" apply:"live"`
+	// Allocations of clients of one IPv4 /24 or IPv6 /56 at the same time; 0: no
+	// limit.
+	NetworkAllocations int `yaml:"network_allocations" default:"0" min:"0" max:"10000000" unit:"allocations" apply:"live"`
+	// How the limits of users, tenants and networks are held, where not as usual.
+	Rules []Rule `yaml:"rules" default:"[]" apply:"live"`
 	// The longest lifetime of an allocation between two Refreshes, in whole
 	// seconds (RFC 8656 §7.2).
 	MaxLifetime time.Duration `yaml:"max_lifetime" default:"59m" min:"10m" max:"59m" unit:"duration" apply:"restart"`
