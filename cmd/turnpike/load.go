@@ -238,7 +238,7 @@ func (l *loader) issuer(s *settings) issuerSettings {
 	}
 	for _, k := range c.APIKeys {
 		key := issuer.APIKey{ID: k.ID, Hash: k.Hash, Tenant: k.Tenant, Roles: k.Roles, MaxTTL: k.MaxTTL,
-			MayRevoke: k.MayRevoke, Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
+			MayRevoke: k.MayRevoke, MayReadUsage: k.MayReadUsage, Networks: k.Networks, Origins: k.Origins, AllowQueryKey: k.AllowQueryKey}
 		key.Rate, key.ClientRate = perMinute(k.MintsPerMinute, k.MintsBurst), perMinute(k.ClientMintsPerMinute, k.ClientMintsBurst)
 		o.Keys = append(o.Keys, key)
 	}

@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"turnpike/pkg/udpio":       1,
 	"turnpike/pkg/hostnet":     1,
 	"turnpike/pkg/snippet":     1,
+	"turnpike/pkg/accounting":  1,
 }
 
 // testRooms are for tests: only tests, and other test rooms, import them. One

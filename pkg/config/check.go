@@ -36,6 +36,7 @@ func (l *loader) check(c *Config) {
 	l.checkIssuer(c)
 	l.checkRedirect(c)
 	l.checkStore(&c.Store)
+	l.checkAccounting(c)
 	l.checkRules(c.Limits.Rules)
 	if c.Limits.MaxLifetime%time.Second != 0 {
 		l.judge("limits.max_lifetime", "is "+c.Limits.MaxLifetime.String(), "give whole seconds")

@@ -152,6 +152,9 @@ func (l *loader) complete(c *Config) {
 	l.completeCertificate("tls", &c.TLS.CertificateFile, &c.TLS.KeyFile)
 	l.completeCertificate("issuer", &c.Issuer.CertificateFile, &c.Issuer.KeyFile)
 	l.completeStore(&c.Store)
+	if c.Accounting.File != "" {
+		c.Accounting.File = l.inFolder(c.Accounting.File)
+	}
 	c.completeRoles()
 	l.completeRevocations(&c.Credentials)
 }

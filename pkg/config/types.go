@@ -55,6 +55,8 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// Where what users hold and use is kept.
 	Store Store `yaml:"store"`
+	// Where records go that somebody bills by.
+	Accounting Accounting `yaml:"accounting"`
 	// For clients of older standards.
 	Compatibility Compatibility `yaml:"compatibility"`
 	// Where clients are sent instead.

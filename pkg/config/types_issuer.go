@@ -44,6 +44,8 @@ type APIKey struct {
 	// Whether it may take back credentials: of its tenant, and without a tenant
 	// any.
 	MayRevoke bool `yaml:"may_revoke" default:"false" unit:"true or false" apply:"live"`
+	// Whether it may ask what its tenant and the users of it have used.
+	MayReadUsage bool `yaml:"may_read_usage" default:"false" unit:"true or false" apply:"live"`
 	// How often it may ask; 0: no limit.
 	MintsPerMinute int `yaml:"mints_per_minute" default:"60000" min:"0" max:"1000000" unit:"requests a minute" apply:"live"`
 	// How many of them at once.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"turnpike/auth"
 	"turnpike/ratelimit"
 )
 
@@ -55,6 +56,27 @@ func (s *Server) charge(c *call, key *grant) *refusal {
 	}
 	wait := seconds(standing.Next)
 	return tooMany(c, wait, fmt.Sprintf("this API key has asked too often: try again in %d s, and ask once a user and session", wait))
+}
+
+// chargeUser takes a credential from what the user may be given.
+func (s *Server) chargeUser(c *call, r auth.Request) *refusal {
+	if s.mintHook == nil {
+		return nil
+	}
+	role, _ := c.live.issuer.Keyring().Role(r.Role)
+	m := s.mintHook(c.Context(), ratelimit.Subject{Tenant: r.Tenant, User: r.User}, role)
+	wait := max(1, seconds(m.Retry))
+	switch m.Refusal {
+	case ratelimit.None:
+		return nil
+	case ratelimit.RateReached:
+		h := c.w.Header()
+		h.Add("RateLimit-Policy", fmt.Sprintf(`"user";q=%d;w=%d`, m.Limit.Burst, seconds(m.Limit.Each()*time.Duration(m.Limit.Burst))))
+		h.Add("RateLimit", fmt.Sprintf(`"user";r=0;t=%d`, wait))
+		return tooMany(c, wait, fmt.Sprintf("this user was given too many credentials: try again in %d s, and keep the one that there is until it expires", wait))
+	}
+	c.w.Header().Set("Retry-After", strconv.FormatInt(wait, 10))
+	return &refusal{code: Unavailable, detail: "how many credentials the user was given is not known now: try again"}
 }
 
 func tooMany(c *call, wait int64, detail string) *refusal {

@@ -46,7 +46,7 @@ func (s *Server) mint(c *call, key *grant, a ask) (*answer, *refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	over, refused := s.over(a.transports, role)
+	to, refused := s.steer(key, a, role)
 	if refused != nil {
 		return nil, refused
 	}
@@ -62,6 +62,9 @@ func (s *Server) mint(c *call, key *grant, a ask) (*answer, *refusal) {
 		s.log.Error("credential request failed", "request", c.id, "err", err)
 		return nil, internal
 	}
+	if refused := s.chargeUser(c, request); refused != nil {
+		return nil, refused // and what was made is known to nobody
+	}
 	s.counters.issued.Add(1)
 	if s.issued != nil {
 		s.issued(Issued{
@@ -71,7 +74,7 @@ func (s *Server) mint(c *call, key *grant, a ask) (*answer, *refusal) {
 			Route: c.route, Client: c.client, Request: c.id,
 		})
 	}
-	return s.answer(made, over), nil
+	return newAnswer(made, to), nil
 }
 
 func value(s *string) string {

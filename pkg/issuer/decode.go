@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxBody is the largest request body in bytes. The longest honest one, with
-	// user, label and consent_ref of 128 bytes each and all escaped, needs less.
+	// user, room, label and consent_ref of 128 bytes each and all escaped, needs less.
 	maxBody = 4 << 10
 	// maxText is the longest label and consent_ref in bytes.
 	maxText = 128
@@ -31,6 +31,7 @@ type ask struct {
 	ttl               *int64          // seconds
 	transports        auth.Transports // none: those of the role
 	label, consentRef *string
+	room              *string
 }
 
 // readBody reads the body of a request to its end.
@@ -146,9 +147,11 @@ func (a *ask) text(name string, value json.Token) *refusal {
 		return note(&a.label, InvalidLabel, "label", value)
 	case "consent_ref":
 		return note(&a.consentRef, InvalidConsentRef, "consent_ref", value)
+	case "room":
+		return note(&a.room, InvalidRoom, "room", value)
 	}
 	return &refusal{code: UnknownField,
-		detail: fmt.Sprintf("there is no field %s: they are user, ttl, role, transports, label and consent_ref", quote(name))}
+		detail: fmt.Sprintf("there is no field %s: they are user, ttl, role, transports, room, label and consent_ref", quote(name))}
 }
 
 func text(to **string, code Code, name string, value json.Token) *refusal {

@@ -15,6 +15,10 @@
 //	{"id":..., "username":..., "password":..., "credential":..., "ttl":3600,
 //	 "expires_at":..., "uris":[...], "iceServers":[...], "iceTransportPolicy":"all"}
 //
+// Where several nodes make a fleet ([Options].Nodes) the client is sent to two of
+// them, none that drains, the less loaded more often; with a "room" in the request
+// to one, the same for whoever names that room.
+//
 // label and consent_ref go into the record of the credential ([Issued]) and
 // nowhere else.
 //
@@ -25,8 +29,9 @@
 // GET /v1/ice-servers is an RTCConfiguration and nothing else. With a key that
 // says so ([APIKey].MayRevoke) DELETE /v1/credentials/{id}, POST
 // /v1/users/{user}/revoke and POST /v1/keys/{id}/revoke take back what was given,
-// of the key's own tenant. GET /openapi.yaml says all of it in OpenAPI 3.1; the
-// tests hold every answer against it.
+// of the key's own tenant, and with [APIKey].MayReadUsage GET /v1/usage tells what
+// the tenant or a user of it has used of a month. GET /openapi.yaml says all of it
+// in OpenAPI 3.1; the tests hold every answer against it.
 //
 // Minting keeps no state: a repeated request gives another credential and
 // undoes nothing, so there is no idempotency key.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,16 +37,8 @@ type iceServer struct {
 	Credential string   `json:"credential,omitempty"`
 }
 
-// answer dresses a credential in the addresses it is for. STUN is over UDP, so
-// whoever wants none of that is told of none.
-func (s *Server) answer(c auth.Credential, over auth.Transports) *answer {
-	uris, stun := s.uris, s.stun
-	if over != 0 {
-		uris = slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return !over.Have(TransportOf(uri)) })
-	}
-	if !over.Have(auth.UDP) {
-		stun = nil
-	}
+// newAnswer dresses a credential in the addresses it is for.
+func newAnswer(c auth.Credential, to addresses) *answer {
 	a := &answer{
 		ID:                 c.ID,
 		Username:           c.Username,
@@ -55,13 +46,13 @@ func (s *Server) answer(c auth.Credential, over auth.Transports) *answer {
 		Credential:         c.Password,
 		TTL:                int64(c.TTL / time.Second),
 		ExpiresAt:          c.Expires.UTC().Format(time.RFC3339),
-		URIs:               uris,
+		URIs:               to.turn,
 		ICETransportPolicy: "all",
 	}
-	if len(stun) > 0 {
-		a.ICEServers = append(a.ICEServers, iceServer{URLs: stun})
+	if len(to.stun) > 0 {
+		a.ICEServers = append(a.ICEServers, iceServer{URLs: to.stun})
 	}
-	a.ICEServers = append(a.ICEServers, iceServer{URLs: uris, Username: c.Username, Credential: c.Password})
+	a.ICEServers = append(a.ICEServers, iceServer{URLs: to.turn, Username: c.Username, Credential: c.Password})
 	if c.Role.RelayOnly {
 		a.ICETransportPolicy = "relay"
 	}

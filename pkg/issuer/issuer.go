@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"turnpike/auth"
+	"turnpike/ratelimit"
 )
 
 // Options is what a server is made of.
@@ -28,6 +29,16 @@ type Options struct {
 	URIs []string
 	// STUN are stun:host:port for the clients that need no relay; may be empty.
 	STUN []string
+	// Nodes are those of the fleet that live, as they were last heard of; clients
+	// are sent to them and not to URIs and STUN. Nil, and as long as it gives nil:
+	// there is no fleet.
+	Nodes func() []ratelimit.Node
+	// Mint asks whether a user may be given one more credential, and has it
+	// counted; nil: everybody. It waits for a few hundred milliseconds at most.
+	Mint func(context.Context, ratelimit.Subject, *auth.Role) Minted
+	// Usage tells what a user, or a tenant if User is empty, has used of a month
+	// ("2026-11", or "" for this one). It is needed if a key may read it.
+	Usage func(ctx context.Context, who ratelimit.Subject, month string) (Used, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log hears of our own faults, and at debug what net/http has to say of
@@ -41,6 +52,13 @@ type Options struct {
 	Revoke func(context.Context, auth.Revocation) error
 	// Revoked is told of every revocation once it is in force, as Issued is.
 	Revoked func(Revoked)
+}
+
+// Minted is what [Options].Mint says.
+type Minted struct {
+	Limit   ratelimit.PerMinute // of the user; none: no limit
+	Refusal ratelimit.Refusal   // None: it may be made
+	Retry   time.Duration       // until it would be allowed
 }
 
 // Issued is the record of one credential: all but its password.
@@ -63,12 +81,15 @@ type Server struct {
 	live    atomic.Pointer[live]
 	uris    []string
 	stun    []string
+	nodes   func() []ratelimit.Node
 	now     func() time.Time
 	log     *slog.Logger
 	issued  func(Issued)
 	revoked func(Revoked)
-	// revokeHook is Options.Revoke.
+	// Of the Options, Revoke, Mint and Usage.
 	revokeHook func(context.Context, auth.Revocation) error
+	mintHook   func(context.Context, ratelimit.Subject, *auth.Role) Minted
+	usageHook  func(context.Context, ratelimit.Subject, string) (Used, error)
 	counters   Counters
 }
 
@@ -94,8 +115,9 @@ func New(o Options) (*Server, error) {
 		faults = append(faults, errors.New("issuer: Options.Log is nil: give a logger"))
 	}
 	s := &Server{
-		uris:   slices.Clone(o.URIs),
-		stun:   slices.Clone(o.STUN),
+		uris:  slices.Clone(o.URIs),
+		stun:  slices.Clone(o.STUN),
+		nodes: o.Nodes, mintHook: o.Mint, usageHook: o.Usage,
 		now:    o.Now,
 		log:    o.Log,
 		issued: o.Issued, revoked: o.Revoked, revokeHook: o.Revoke,
@@ -123,6 +145,9 @@ func (s *Server) Set(issuer *auth.Issuer, keys []APIKey, proxies Proxies) error 
 	for _, g := range next.keys {
 		if g.MayRevoke && s.revokeHook == nil {
 			return fmt.Errorf("issuer: API key %q may revoke, and Options.Revoke is nil", g.ID)
+		}
+		if g.MayReadUsage && s.usageHook == nil {
+			return fmt.Errorf("issuer: API key %q may read usage, and Options.Usage is nil", g.ID)
 		}
 		maps.Copy(next.origins, g.origins)
 	}

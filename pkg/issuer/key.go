@@ -47,6 +47,8 @@ type APIKey struct {
 	// MayRevoke lets the key take back credentials of its tenant; without a tenant
 	// those of any by their ids.
 	MayRevoke bool
+	// MayReadUsage lets the key ask what its tenant and the users of it have used.
+	MayReadUsage bool
 	// Rate is how often the key may ask; none: no limit.
 	Rate ratelimit.Rate
 	// ClientRate is how often one address may ask with the key (an IPv6 /64): for

@@ -30,13 +30,17 @@ const (
 	InvalidTransports                // transports of a wrong type, or none that there is
 	InvalidLabel                     // label of a wrong type or too long
 	InvalidConsentRef                // consent_ref of a wrong type or too long
+	InvalidRoom                      // room of a wrong type or too long
 	InvalidService                   // a service other than turn
 	InvalidFormat                    // a format other than array
 	InvalidID                        // the path names no credential that could be
 	InvalidRevocation                // what can't be revoked so
+	InvalidMonth                     // a month that is none
 	NoSuchKey                        // the path names no shared secret or static user of the tenant
 	RevocationNotAllowed             // the API key may not revoke
+	UsageNotAllowed                  // the API key may not read usage
 	RevocationsFull                  // no more revocations are held
+	NoNode                           // every node of the fleet is draining or gone
 	Unavailable                      // a part of ours did not answer in time
 	Internal                         // our fault
 	NumCodes             int  = iota
@@ -69,13 +73,17 @@ var codes = [NumCodes]struct {
 	InvalidTransports:    {"invalid_transports", http.StatusBadRequest},
 	InvalidLabel:         {"invalid_label", http.StatusBadRequest},
 	InvalidConsentRef:    {"invalid_consent_ref", http.StatusBadRequest},
+	InvalidRoom:          {"invalid_room", http.StatusBadRequest},
 	InvalidService:       {"invalid_service", http.StatusBadRequest},
 	InvalidFormat:        {"invalid_format", http.StatusBadRequest},
 	InvalidID:            {"invalid_id", http.StatusBadRequest},
 	InvalidRevocation:    {"invalid_revocation", http.StatusBadRequest},
+	InvalidMonth:         {"invalid_month", http.StatusBadRequest},
 	NoSuchKey:            {"no_such_key", http.StatusNotFound},
 	RevocationNotAllowed: {"revocation_not_allowed", http.StatusForbidden},
+	UsageNotAllowed:      {"usage_not_allowed", http.StatusForbidden},
 	RevocationsFull:      {"revocations_full", http.StatusInsufficientStorage},
+	NoNode:               {"no_node", http.StatusServiceUnavailable},
 	Unavailable:          {"unavailable", http.StatusServiceUnavailable},
 	Internal:             {"internal", http.StatusInternalServerError},
 }
@@ -112,8 +120,11 @@ type problem struct {
 func (s *Server) refuse(c *call, r *refusal) {
 	s.counters.refused[c.route][r.code].Add(1)
 	code := codes[r.code]
-	if r.code == Unauthorized {
+	switch r.code {
+	case Unauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Bearer realm="turnpike"`)
+	case NoNode:
+		c.w.Header().Set("Retry-After", "5") // nodes announce themselves so often
 	}
 	c.write(code.status, "application/problem+json", problem{
 		Type:      "about:blank",

@@ -23,6 +23,7 @@ const (
 	Credential               // /v1/credentials/{id}
 	RevokeUser               // /v1/users/{user}/revoke
 	RevokeKey                // /v1/keys/{id}/revoke
+	Usage                    // /v1/usage
 	OpenAPI                  // /openapi.yaml
 	NumRoutes   int   = iota
 )
@@ -47,6 +48,7 @@ var routes = [NumRoutes]route{
 	Credential:  {"credential", []string{"v1", "credentials", variable}, []string{"DELETE"}, (*Server).serveDelete},
 	RevokeUser:  {"revoke_user", []string{"v1", "users", variable, "revoke"}, []string{"POST"}, (*Server).serveRevokeUser},
 	RevokeKey:   {"revoke_key", []string{"v1", "keys", variable, "revoke"}, []string{"POST"}, (*Server).serveRevokeKey},
+	Usage:       {"usage", []string{"v1", "usage"}, []string{"GET", "HEAD"}, (*Server).serveUsage},
 	OpenAPI:     {"openapi", []string{"openapi.yaml"}, []string{"GET", "HEAD"}, (*Server).serveOpenAPI},
 }
 

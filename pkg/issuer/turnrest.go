@@ -19,7 +19,7 @@ var keyParameters = []string{"key", "api", "apiKey"}
 type parameters map[string]string
 
 func isParameter(name string) bool {
-	return slices.Contains(keyParameters, name) || slices.Contains([]string{"service", "username", "ttl"}, name)
+	return slices.Contains(keyParameters, name) || slices.Contains([]string{"service", "username", "ttl", "room"}, name)
 }
 
 // set takes a parameter. Janus sends each in the query and again in the body:
@@ -137,6 +137,11 @@ func (p parameters) ask(h http.Header) (a ask, _ *refusal) {
 	}
 	if ttl := p["ttl"]; ttl != "" { // the draft has no such parameter
 		if refused := a.parseTTL(ttl); refused != nil {
+			return a, refused
+		}
+	}
+	if room := p["room"]; room != "" { // nor this one
+		if refused := note(&a.room, InvalidRoom, "room", json.Token(room)); refused != nil {
 			return a, refused
 		}
 	}
