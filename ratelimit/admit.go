@@ -52,6 +52,7 @@ func (s *Shared) Reserve(who Subject, lim Limits, now time.Time, done func(*Rese
 	default: // too many wait: as good as away
 	}
 	if refusal = s.unaskedLocked(&d); refusal != None {
+		s.counts.refused[d.by].Add(1)
 		s.leaveLocked(r.lease, now)
 		r.lease = nil
 		r.Release(now)
@@ -150,6 +151,9 @@ func (s *Shared) enterLocked(r *Reservation, d *decision, now time.Time) {
 			s.hurryLocked(st)
 		}
 		st.local = r.accounts[p.Kind]
+		if st.limit = p.Limit; p.Force {
+			st.limit = 0
+		}
 		l.states = append(l.states, st)
 		if p.Kind == OfUser {
 			st.bits = d.limits.UserBits

@@ -70,8 +70,12 @@ func (s *Shared) question(ctx context.Context, a *ask) (Limit, Refusal, error) {
 func (s *Shared) claim(ctx context.Context, a *ask) (Limit, Refusal, error) {
 	s.mu.Lock()
 	epoch := s.epoch.ID
-	s.mu.Unlock()
 	l := a.reservation.lease
+	views := make([]view, len(l.states))
+	for i, st := range l.states {
+		views[i] = st.viewLocked()
+	}
+	s.mu.Unlock()
 	claimed, err := s.o.Store.Reserve(ctx, Claim{Epoch: epoch, Member: l.member, Places: a.decision.places, TTL: min(pending, s.o.Lease)})
 	if err != nil {
 		return 0, None, err
@@ -81,10 +85,11 @@ func (s *Shared) claim(ctx context.Context, a *ask) (Limit, Refusal, error) {
 	defer s.mu.Unlock()
 	for i, n := range claimed.Counts {
 		st := l.states[i]
-		if claimed.Refused < 0 {
-			st.settledLocked(st.holds[l])
+		added := 0
+		if claimed.Refused < 0 && st.settledLocked(st.holds[l]) {
+			added = 1
 		}
-		st.hearLocked(n, now)
+		st.hearLocked(n, added, views[i], now)
 	}
 	if i := claimed.Refused; i >= 0 {
 		k := a.decision.places[i].Kind

@@ -46,7 +46,44 @@
 //
 // # More than one node
 //
-// The ledger decides alone and at once. What is shared between nodes is to be
-// settled behind it: a grant of bytes taken ahead is a day's limit, and a slot
-// held elsewhere is a place taken. Nothing here will ever wait for that.
+// A [Shared] lets the ledgers of a fleet decide together. Nodes share a [Store]:
+// package memstore for one node, package redisstore for many, package storetest
+// what both must do. Nothing that carries packets waits for it.
+//
+//   - Places. [Shared.Reserve] decides from memory: what this node holds, and what
+//     the others held when the store last said. It asks the store first, and says
+//     so, if the limit is strict, if memory says full and is older than a second,
+//     or if two places of the account are given that the store has not heard of.
+//     So a limit that is not strict is exceeded by no more than two places a node.
+//     Places are leases, renewed after a quarter to a third of their time; a killed
+//     node's lapse. A node that can't reach the store for a whole lease loses its
+//     places to others, and its sessions live on.
+//   - Bytes are taken ahead, for ten seconds at the rate of late, 1 MiB at least and
+//     64 MiB at most, asked for again at half, and given back when the user's last
+//     session on the node ends. A crash strands what was taken ahead. If the limit
+//     is strict the sum over all nodes is never beyond it; otherwise each node may
+//     begin with one chunk unasked. A day that is over is replaced by the next
+//     round, so that midnight drops no datagram.
+//   - Rates: allocations and credentials a minute. A strict one asks; another is
+//     held by each node alone, reported, and refused while the store says so.
+//   - A user's bit rate is divided by the places the nodes hold, as last heard.
+//
+// # When the store is away
+//
+// [Rule] says for each limit what then: [Local], [Allow] or [Deny]. What lives keeps
+// its places and what it has taken ahead, under any of them. A strict limit is not
+// held by a store that was found empty less than five seconds ago, since other nodes
+// may not have said yet what they hold; it does what OnStoreError says. So do all
+// limits until the first round. Everything spent meanwhile is settled on return.
+//
+// # For whoever wires it
+//
+// One Shared a process, with Run in a goroutine until the server has ended its
+// sessions: Run's last act gives places and bytes back. Reserve takes the place of
+// [Ledger.Reserve]; if asked, park the request until done is called, within
+// [SharedOptions].Deadline, from another goroutine and maybe before Reserve returns.
+// Confirm and Release stay as they are. An asked place that is not confirmed lapses
+// in the store after ten seconds, but on the node only with Release.
+// [Shared.SetRules] is for reloads. OnTransition is called with a lock held: it logs,
+// and calls nothing of the Shared.
 package ratelimit

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	minChunk  = 256 << 10 // of bytes taken ahead
+	minChunk  = 1 << 20 // of bytes taken ahead
 	maxChunk  = 64 << 20
 	leastPart = 64 << 10 // of the last bytes, however many nodes ask
 	maxPast   = 8
@@ -21,8 +21,8 @@ type grant struct {
 	of     *state
 	holder string
 	seq    int64
-	busy   bool
-	stale  bool // the store may not have heard the newest of the current windows
+	busy   chan struct{} // closed when the answer is there; nil: none is on its way
+	stale  bool          // the store may not have heard the newest of the current windows
 
 	span   span
 	window *window
@@ -34,6 +34,10 @@ type grant struct {
 	heard      time.Time // when that was
 	spent      int64     // when it was last settled
 	upwards    int64     // of it, what the tenant has been charged
+
+	rate   float64   // bytes a second of late
+	mark   int64     // spent when that was reckoned
+	marked time.Time // when it was
 }
 
 // past is a day that is over and not settled.
@@ -47,11 +51,20 @@ func (g *grant) limited() bool { return g.day != 0 || g.month != 0 }
 // room is what is left of the bytes taken ahead.
 func (g *grant) room() int64 { return g.window.lease.granted.Load() - g.window.spent.Load() }
 
-// chunk is what two rounds take at the rate of late.
-func (g *grant) chunk(now time.Time, interval time.Duration) int64 {
-	took := max(now.Sub(g.heard), interval/4).Seconds()
-	rate := float64(g.window.spent.Load()-g.spent) / took
-	return max(minChunk, min(int64(rate*2*interval.Seconds()), maxChunk))
+// ahead is for how long a chunk lasts at the rate of late. It is asked for again at
+// half, so that a store may be away for half of it before anyone notices.
+const ahead = 10 * time.Second
+
+func (g *grant) chunk() int64 { return max(minChunk, min(int64(g.rate*ahead.Seconds()), maxChunk)) }
+
+// reckon takes the rate since it was last asked, in every full round at least.
+func (g *grant) reckon(now time.Time, interval time.Duration) {
+	if took := now.Sub(g.marked); took >= interval/4 {
+		spent := g.window.spent.Load()
+		rate := float64(spent-g.mark) / took.Seconds()
+		g.rate = max(rate, (g.rate+rate)/2) // up at once, down slowly
+		g.mark, g.marked = spent, now
+	}
 }
 
 // low reports whether it is time for more.
@@ -59,12 +72,13 @@ func (g *grant) low() bool {
 	return g.limited() && g.window.spent.Load() >= g.window.lease.alarm.Load()
 }
 
-// give adds bytes to what may be spent and sets the alarm at half of them.
-func (g *grant) give(bytes, chunk int64) {
+// give adds bytes to what may be spent and sets the alarm at half of a chunk. If
+// there were none to be had it is silent, and the next full round asks again.
+func (g *grant) give(bytes, want, chunk int64) {
 	a := g.window.lease
 	a.granted.Add(bytes)
 	a.alarm.Store(a.granted.Load() - chunk/2)
-	a.rung.Store(bytes == 0) // there is none to be had: the next round asks again
+	a.rung.Store(bytes == 0 && want > 0)
 }
 
 // limit changes the limits: what was not limited has no more than it has spent.
@@ -103,7 +117,7 @@ func (s *Shared) meterLocked(st *state, lim Limits, now time.Time) {
 	if st.local != nil {
 		st.local.bytes.window.Store(g.window)
 	}
-	if g.limited() && g.seq == 0 && g.room() <= 0 && !rule.Strict {
+	if g.limited() && g.room() <= 0 && (g.seq == 0 && !rule.Strict || s.unheardLocked(rule, now)) {
 		s.creditLocked(g, now)
 	}
 	if g.limited() {
@@ -112,7 +126,7 @@ func (s *Shared) meterLocked(st *state, lim Limits, now time.Time) {
 }
 
 func (s *Shared) grantLocked(st *state, now time.Time) *grant {
-	g := &grant{of: st, holder: s.nameLocked(), span: s.span(now), heard: now}
+	g := &grant{of: st, holder: s.nameLocked(), span: s.span(now), heard: now, marked: now}
 	st.grant = g
 	g.window = s.windowOf(g)
 	return g
@@ -134,19 +148,20 @@ func (s *Shared) windowOf(g *grant) *window {
 }
 
 // creditLocked lets a grant have bytes unasked: the first of a limit that is not
-// strict, and what on_store_error says while the store is away. The store hears of
+// strict, and what on_store_error says while the store can't be asked. The store hears of
 // it with the next settlement.
 func (s *Shared) creditLocked(g *grant, now time.Time) {
-	chunk := g.chunk(now, s.o.Interval)
-	bytes := max(0, chunk-g.room())
-	switch {
-	case s.away == present || s.rules.Load()[LimitBytes].OnStoreError == Local:
+	chunk := g.chunk()
+	want := max(0, chunk-g.room())
+	bytes := want
+	switch rule := s.rules.Load()[LimitBytes]; {
+	case !s.unheardLocked(rule, now) || rule.OnStoreError == Local:
 		bytes = max(0, min(bytes, g.left))
 		g.left -= bytes
-	case s.rules.Load()[LimitBytes].OnStoreError == Deny:
+	case rule.OnStoreError == Deny:
 		bytes = 0
 	}
-	g.give(bytes, chunk)
+	g.give(bytes, want, chunk)
 }
 
 // turnLocked begins a new day. What is left of the old one is not carried over; it
@@ -169,13 +184,13 @@ func (s *Shared) turnLocked(g *grant, now time.Time) {
 		g.past, g.before = append(g.past, month), 0
 	}
 	s.chargeTenantLocked(g, spent)
-	g.span, g.spent, g.upwards = next, 0, 0
+	g.span, g.spent, g.upwards, g.mark = next, 0, 0, 0
 	g.window = s.windowOf(g)
 	if g.limited() {
 		if g.left = g.day; g.month != 0 {
 			g.left = max(0, lesser(g.day, max(1, g.month-g.before)))
 		}
-		if !s.rules.Load()[LimitBytes].Strict || s.away != present {
+		if rule := s.rules.Load()[LimitBytes]; !rule.Strict || s.unheardLocked(rule, now) {
 			s.creditLocked(g, now)
 		}
 	}

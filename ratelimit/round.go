@@ -44,6 +44,10 @@ func (s *Shared) Run(ctx context.Context) {
 	s.farewell()
 }
 
+// Step does by hand what Run does once an interval: for whoever has a clock of its
+// own.
+func (s *Shared) Step(ctx context.Context) { s.round(ctx, true) }
+
 // answers asks the questions of those who wait, and at the end tells them that
 // nobody will be asked.
 func (s *Shared) answers(ctx context.Context) {
@@ -69,6 +73,7 @@ type work struct {
 	renew   []Holding
 	renewed []*state
 	leases  [][]*lease
+	views   []view
 	settle  []sent
 	freed   []Holding
 	report  []*state
@@ -80,6 +85,9 @@ type work struct {
 func (s *Shared) round(ctx context.Context, all bool) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
 	if all {
 		s.readEpoch(ctx)
 	}
@@ -97,6 +105,11 @@ func (s *Shared) round(ctx context.Context, all bool) {
 	s.store(ctx, w)
 	if all {
 		s.tellNodes(ctx)
+		s.mu.Lock()
+		if s.failed == failed {
+			s.servedLocked()
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -109,11 +122,10 @@ func (s *Shared) readEpoch(ctx context.Context) {
 		s.failedLocked(err)
 		return
 	}
-	if e.ID != s.epoch.ID {
+	if e.ID != s.epoch.ID || s.away == absent { // a fail-over keeps the epoch, and not the newest writes
 		s.again = true
 	}
-	s.epoch, s.asOf = e, s.o.Now()
-	s.servedLocked()
+	s.epoch, s.asOf, s.away = e, s.o.Now(), present
 }
 
 // collectLocked gathers the work. While the store is away there is none but to help
@@ -122,8 +134,9 @@ func (s *Shared) collectLocked(now time.Time, all bool) *work {
 	states := s.dirtyLocked(all)
 	if s.away != present {
 		for _, st := range states {
-			if g := st.grant; g != nil && !g.busy {
+			if g := st.grant; g != nil && g.busy == nil {
 				s.turnLocked(g, now)
+				g.reckon(now, s.o.Interval)
 				if g.low() && len(st.holds) > 0 {
 					s.creditLocked(g, now)
 				}
@@ -186,12 +199,13 @@ func (s *Shared) collectHoldsLocked(w *work, st *state, now time.Time, again boo
 	if len(members) > 0 {
 		w.renew = append(w.renew, Holding{Account: st.account, Members: members})
 		w.renewed, w.leases = append(w.renewed, st), append(w.leases, leases)
+		w.views = append(w.views, st.viewLocked())
 	}
 }
 
 // dropGrantLocked forgets a grant of which nothing is spent today, nor to be told.
 func (s *Shared) dropGrantLocked(st *state) {
-	if g := st.grant; !g.busy && !g.stale && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
+	if g := st.grant; g.busy == nil && !g.stale && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
 		st.grant = nil
 	}
 }
@@ -210,13 +224,19 @@ func (s *Shared) renew(ctx context.Context, w *work) {
 			continue
 		}
 		s.counts.renewed.Add(1)
+		added := 0
 		for _, l := range w.leases[i] {
 			if h := st.holds[l]; h != nil { // or it was released meanwhile, and the store hears of that later
-				st.settledLocked(h)
+				if st.settledLocked(h) {
+					added++
+				}
 				h.due = now.Add(s.o.Lease/4 + rand.N(s.o.Lease/12))
 			}
 		}
-		st.hearLocked(held[i].Count, now)
+		if over := min(added, held[i].Count-st.limit); st.limit > 0 && over > 0 {
+			s.counts.over[st.account.Kind].Add(uint64(over))
+		}
+		st.hearLocked(held[i].Count, added, w.views[i], now)
 	}
 }
 

@@ -16,10 +16,11 @@ type sent struct {
 
 // settleLocked are the settlements that a grant is due, in order.
 func (s *Shared) settleLocked(g *grant, now time.Time, again bool) (all []sent) {
-	if g.busy {
+	if g.busy != nil {
 		return nil
 	}
 	s.turnLocked(g, now)
+	g.reckon(now, s.o.Interval)
 	for _, p := range g.past {
 		w := p.window
 		w.Have += p.spent.spent.Load()
@@ -28,7 +29,9 @@ func (s *Shared) settleLocked(g *grant, now time.Time, again bool) (all []sent) 
 	if again || g.dueLocked(now) {
 		all = append(all, s.currentLocked(g, now))
 	}
-	g.busy = len(all) > 0
+	if len(all) > 0 {
+		g.busy = make(chan struct{})
+	}
 	return all
 }
 
@@ -49,13 +52,16 @@ func (s *Shared) numberedLocked(g *grant, windows ...Window) Settlement {
 // currentLocked says what the grant has of the current windows, asks for more if
 // somebody may spend it, and gives back what nobody will.
 func (s *Shared) currentLocked(g *grant, now time.Time) sent {
-	x := sent{g: g, spent: g.window.spent.Load(), chunk: g.chunk(now, s.o.Interval)}
+	x := sent{g: g, spent: g.window.spent.Load(), chunk: g.chunk()}
 	have, want := x.spent, int64(0)
 	if a := g.window.lease; g.limited() {
-		if len(g.of.holds) == 0 {
+		switch {
+		case len(g.of.holds) == 0:
 			a.granted.Store(x.spent)
-		} else if rule := s.rules.Load()[LimitBytes]; !s.unheardLocked(rule, now) {
+		case !s.unheardLocked(s.rules.Load()[LimitBytes], now):
 			want = max(0, x.chunk-g.room())
+		case g.low():
+			s.creditLocked(g, now)
 		}
 		have = a.granted.Load()
 	}
@@ -83,7 +89,10 @@ func (s *Shared) chargeTenantLocked(g *grant, spent int64) {
 // heardLocked takes the answer.
 func (s *Shared) heardLocked(x sent, got Granted, now time.Time) error {
 	g := x.g
-	g.busy = false
+	if g.busy != nil { // of several, the first answer
+		close(g.busy)
+		g.busy = nil
+	}
 	if got.Err != nil {
 		return got.Err
 	}
@@ -101,30 +110,42 @@ func (s *Shared) heardLocked(x sent, got Granted, now time.Time) error {
 	g.left, g.heard, g.spent = got.Left, now, x.spent
 	if g.limited() {
 		s.counts.grantedBytes.Add(uint64(got.Bytes))
-		g.give(got.Bytes, x.chunk)
+		g.give(got.Bytes, x.x.Want, x.chunk)
 	}
 	return nil
 }
 
-// firstGrant asks for the first bytes of who waits, if it has none.
+// firstGrant asks for the first bytes of who waits, if it has none. If a round is
+// asking already, it waits for that answer.
 func (s *Shared) firstGrant(ctx context.Context, user Account) (Refusal, error) {
-	s.mu.Lock()
-	g := s.peekLocked(user).grant
-	if g == nil || !g.limited() || g.busy || g.room() > 0 {
+	for {
+		s.mu.Lock()
+		g := s.peekLocked(user).grant
+		if g == nil || !g.limited() || g.room() > 0 {
+			s.mu.Unlock()
+			return None, nil
+		}
+		if busy := g.busy; busy != nil {
+			s.mu.Unlock()
+			select {
+			case <-busy:
+				continue
+			case <-ctx.Done():
+				return None, ctx.Err()
+			}
+		}
+		x := s.currentLocked(g, s.o.Now())
+		g.busy = make(chan struct{})
 		s.mu.Unlock()
+		got := s.o.Store.Settle(ctx, []Settlement{x.x})[0]
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err := s.heardLocked(x, got, s.o.Now()); err != nil {
+			return None, err
+		}
+		if g.room() <= 0 {
+			return DayBytesSpent, nil
+		}
 		return None, nil
 	}
-	x := s.currentLocked(g, s.o.Now())
-	g.busy = true
-	s.mu.Unlock()
-	got := s.o.Store.Settle(ctx, []Settlement{x.x})[0]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.heardLocked(x, got, s.o.Now()); err != nil {
-		return None, err
-	}
-	if g.room() <= 0 {
-		return DayBytesSpent, nil
-	}
-	return None, nil
 }

@@ -77,6 +77,8 @@ type Shared struct {
 	dirty  []*state  // to be looked at before the next full round
 	freed  []Holding // to be released
 	away   contact
+	gone   bool   // that has been told
+	failed uint64 // calls of the store, to see whether a round had any
 	last   uint64 // number of the last lease or holder
 	epoch  Epoch
 	asOf   time.Time // when the epoch was read
@@ -162,24 +164,23 @@ func (s *Shared) failedLocked(err error) {
 		s.asOf = time.Time{} // read it again
 		return
 	}
-	s.counts.storeErrors.Add(1)
-	if s.away != absent {
-		s.away = absent
-		s.tellTransition(err)
+	s.failed++
+	if s.away = absent; !s.gone {
+		s.gone = true
+		s.tell(err)
 	}
 }
 
+// servedLocked ends a round in which nothing failed. Only that is told as a return:
+// a store that is full, or of which a part is gone, answers some questions.
 func (s *Shared) servedLocked() {
-	before := s.away
-	if s.away = present; before == absent {
-		s.tellTransition(nil)
+	if s.gone {
+		s.gone = false
+		s.tell(nil)
 	}
 }
 
-func (s *Shared) tellTransition(err error) {
-	if err != nil {
-		s.counts.wentAway.Add(1)
-	}
+func (s *Shared) tell(err error) {
 	if s.o.OnTransition != nil {
 		s.o.OnTransition(err)
 	}

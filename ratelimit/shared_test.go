@@ -251,6 +251,13 @@ func TestLooseGoesOverByTwoANode(t *testing.T) {
 		}
 		f.pass(2 * time.Second)
 	}
+	var over uint64
+	for _, s := range f.nodes {
+		over += s.Stats().Over[LimitUser]
+	}
+	if int(over) != in-lim.UserAllocations {
+		t.Errorf("%d are counted beyond the limit, %d are", over, in-lim.UserAllocations)
+	}
 	if most := lim.UserAllocations + 2*len(f.nodes); in > most || in < lim.UserAllocations {
 		t.Errorf("%d are in, at most %d may be", in, most)
 	}

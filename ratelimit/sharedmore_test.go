@@ -195,3 +195,28 @@ func TestSharedTakeAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a datagram", n)
 	}
 }
+
+// BenchmarkSharedTake is the packet path with a fleet behind it, to hold against
+// BenchmarkTake.
+func BenchmarkSharedTake(b *testing.B) {
+	lim := Limits{SessionBits: 1 << 50, UserBits: 1 << 50, UserBytesPerDay: 1 << 50}
+	alone, err := NewLedger(LedgerOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := newFleet(b, 1, Rules{})
+	shared, why := f.reserve(f.nodes[0], alice, lim)
+	local, why2 := alone.Reserve(alice, lim, f.now())
+	if shared == nil || local == nil {
+		b.Fatal(why, why2)
+	}
+	for name, r := range map[string]*Reservation{"alone": local, "shared": shared} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			m, now := r.Meter(), f.now()
+			for b.Loop() {
+				m.Take(1, now)
+			}
+		})
+	}
+}

@@ -12,6 +12,9 @@ type state struct {
 	novel   int       // holds that the store does not know of yet
 	others  int       // places held elsewhere, as last heard
 	heard   time.Time // when that was
+	hears   int       // how often that has been
+	drops   int       // settled holds that are gone
+	limit   int       // of places, as last asked for; 0: none that refuses
 	rates   [numRates]localRate
 	bits    int64    // bit rate of the user
 	local   *account // of the ledger, while there are holds
@@ -41,23 +44,47 @@ func (st *state) addLocked(l *lease, due time.Time) {
 	st.novel++
 }
 
-func (st *state) settledLocked(h *hold) {
-	if !h.settled {
-		h.settled = true
-		st.novel--
+// settledLocked: the store knows of the hold. It reports whether that is new.
+func (st *state) settledLocked(h *hold) bool {
+	if h.settled {
+		return false
 	}
+	h.settled = true
+	st.novel--
+	return true
 }
 
 func (st *state) dropLocked(l *lease) {
-	if h := st.holds[l]; h != nil {
-		st.settledLocked(h)
-		delete(st.holds, l)
+	h := st.holds[l]
+	switch {
+	case h == nil:
+		return
+	case h.settled:
+		st.drops++
+	default:
+		st.novel--
 	}
+	delete(st.holds, l)
 }
 
-// hearLocked takes the count of an account from the store.
-func (st *state) hearLocked(count int, now time.Time) {
-	st.others, st.heard = max(0, count-(len(st.holds)-st.novel)), now
+// view is what the store surely knows of this node's places when it is asked.
+type view struct{ settled, drops, hears int }
+
+func (st *state) viewLocked() view { return view{len(st.holds) - st.novel, st.drops, st.hears} }
+
+// hearLocked takes the count of an account from an answer, with so many places that
+// the store has just heard of. Questions overtake each other, so what others hold is
+// never reckoned too low: a place that was settled or given back meanwhile is not
+// taken for one of this node's in the count, and of answers that overlap the higher
+// counts.
+func (st *state) hearLocked(count, added int, v view, now time.Time) {
+	mine := max(0, v.settled-(st.drops-v.drops)) + added
+	others := max(0, count-mine)
+	if v.hears != st.hears {
+		others = max(others, st.others)
+	}
+	st.others, st.heard = others, now
+	st.hears++
 	st.shareLocked(now)
 }
 
@@ -101,9 +128,10 @@ func (s *Shared) forgetLocked(st *state, now time.Time) {
 
 // SharedStats is what a Shared has counted, by limit.
 type SharedStats struct {
-	Accounts, Freed, Asking      int // remembered; holdings to be released; questions that wait
-	Away                         bool
-	WentAway, StoreErrors        uint64
+	Accounts, Freed, Asking      int       // remembered; holdings to be released; questions that wait
+	Away, Up                     bool      // it has been told that the store can't be asked; the store can be asked
+	Heard                        time.Time // when the store was last found there; zero: not yet
+	StoreErrors                  uint64
 	Refused, Shadowed, Over      [NumLimits]uint64 // refused; would have been; let in beyond the limit
 	Unheard                      [NumLimits]uint64 // decided without the store
 	Lost                         uint64            // releases, reports and records for which there was no room
@@ -111,7 +139,7 @@ type SharedStats struct {
 }
 
 type sharedCounts struct {
-	wentAway, storeErrors, lost            atomic.Uint64
+	lost                                   atomic.Uint64
 	refused, shadowed, over, unheard       [NumLimits]atomic.Uint64
 	renewed, settled, grantedBytes, asking atomic.Uint64
 }
@@ -119,10 +147,10 @@ type sharedCounts struct {
 // Stats reads the counts.
 func (s *Shared) Stats() SharedStats {
 	s.mu.Lock()
-	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.away == absent}
+	x := SharedStats{Accounts: len(s.states), Freed: len(s.freed), Asking: len(s.asks), Away: s.gone, Up: s.away == present, Heard: s.asOf, StoreErrors: s.failed}
 	s.mu.Unlock()
 	c := &s.counts
-	x.WentAway, x.StoreErrors, x.Lost = c.wentAway.Load(), c.storeErrors.Load(), c.lost.Load()
+	x.Lost = c.lost.Load()
 	x.Renewed, x.Settled, x.Bytes, x.Ask = c.renewed.Load(), c.settled.Load(), c.grantedBytes.Load(), c.asking.Load()
 	for i := range NumLimits {
 		x.Refused[i], x.Shadowed[i] = c.refused[i].Load(), c.shadowed[i].Load()

@@ -10,6 +10,7 @@ import (
 	"turnpike/auth"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
+	"turnpike/ratelimit/memstore"
 	"turnpike/relay/dataplane"
 	"turnpike/relay/dataplane/mem"
 	"turnpike/relay/gate"
@@ -27,6 +28,12 @@ func bareSession(t testing.TB, l ratelimit.Limits, o netpolicy.Options) (*sessio
 	if refusal != ratelimit.None {
 		t.Fatal(refusal)
 	}
+	return sessionOn(t, reservation, o, now), now
+}
+
+// sessionOn is a session with a place.
+func sessionOn(t testing.TB, reservation *ratelimit.Reservation, o netpolicy.Options, now time.Time) *session {
+	t.Helper()
 	role := auth.DefaultRole()
 	s := &Server{o: Options{Plane: mem.New(nil)}, now: func() time.Time { return now }}
 	s.SetPolicy(policyOf(t, o))
@@ -35,7 +42,7 @@ func bareSession(t testing.TB, l ratelimit.Limits, o netpolicy.Options) (*sessio
 	x.halves[0].family = gate.IPv4
 	x.halves[0].expires.Store(int64(time.Hour))
 	x.halves[1].expires.Store(math.MinInt64)
-	return x, now
+	return x
 }
 
 // judgeOf makes a session with n permitted peers, each on a channel, whose
@@ -51,6 +58,41 @@ func judgeOf(t testing.TB, n int) (*session, []netip.AddrPort, time.Time) {
 		addrs = append(addrs, addr)
 	}
 	return x, addrs, now
+}
+
+// sharedSession is judgeOf's session with one peer, whose user's limits are shared
+// with other nodes.
+func sharedSession(t testing.TB) (*session, time.Time) {
+	ledger, err := ratelimit.NewLedger(ratelimit.LedgerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	shared, err := ratelimit.NewShared(ratelimit.SharedOptions{Ledger: ledger, Store: memstore.New(time.Now), Now: time.Now, Node: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, refusal, asked := shared.Reserve(ratelimit.Subject{User: "alice"},
+		ratelimit.Limits{UserAllocations: 20, SessionBits: 1e12, UserBits: 1e12}, now, nil) // its bytes are counted all the same
+	if r == nil || asked {
+		t.Fatal(refusal, asked)
+	}
+	x := sessionOn(t, r, netpolicy.Options{Deny: netpolicy.Lines(netip.MustParsePrefix("93.184.0.0/24"))}, now)
+	peer := netip.MustParseAddrPort("93.184.216.0:5000")
+	x.permit(0, []netip.AddrPort{peer}, &binding{number: 0x4000, peer: peer})
+	return x, now
+}
+
+// Behind a fleet a datagram costs no allocation either.
+func TestSharedPassAllocatesNothing(t *testing.T) {
+	x, now := sharedSession(t)
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, v := x.ToPeer(0x4000, netip.AddrPort{}, 100, now); v != dataplane.Allow {
+			t.Fatal(v)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 func TestPassAllocatesNothing(t *testing.T) {
@@ -111,6 +153,15 @@ func BenchmarkPass(b *testing.B) {
 			}
 		})
 	}
+	shared, now := sharedSession(b)
+	b.Run("1 peer/to peer, shared", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, v := shared.ToPeer(0x4000, netip.AddrPort{}, 160, now); v != dataplane.Allow {
+				b.Fatal(v)
+			}
+		}
+	})
 	x, _, now := judgeOf(b, 64)
 	stranger := netip.MustParseAddrPort("93.184.217.1:5000")
 	b.Run("64 peers/stranger", func(b *testing.B) {

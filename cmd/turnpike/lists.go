@@ -25,7 +25,7 @@ func (p *parts) newLists(s policySettings) (l lists, err error) {
 		return l, err
 	}
 	var peers, clients error
-	l.peers, peers = newPolicy(s, host, p.pools, slices.Concat(p.listening, p.services))
+	l.peers, peers = newPolicy(s, host, p.pools, p.own())
 	l.clients, l.askers, clients = newClients(s, host, p.listening)
 	return l, errors.Join(peers, clients)
 }

@@ -96,10 +96,11 @@ func (l *loader) settings() *settings {
 		Policy:      l.policy(),
 		Limits: limitSettings{
 			Limits: relay.Limits{
-				TenantAllocations: c.Limits.TenantAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+				TenantAllocations: c.Limits.TenantAllocations, NetworkAllocations: c.Limits.NetworkAllocations, Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
 				NewPeers: perSecond(c.Limits.NewPeersPerSecond, c.Limits.NewPeersBurst),
 			},
 			MaxLifetime: c.Limits.MaxLifetime,
+			Rules:       rules(c.Limits.Rules),
 			OldChannels: c.Compatibility.RFC5766Channels,
 			Replies: ratelimit.BudgetOptions{
 				Source:  perSecond(c.Limits.ChallengesPerSecond, c.Limits.ChallengesBurst),
@@ -108,6 +109,7 @@ func (l *loader) settings() *settings {
 			},
 			Failures: perSecond(c.Limits.FailuresPerSecond, c.Limits.FailuresBurst),
 		},
+		Store:    l.store(),
 		Operator: endpoints(c.Operator.Listen),
 		Drain:    c.Drain.Timeout,
 	}

@@ -33,7 +33,10 @@ func (l *loader) keyring() auth.Options {
 	for _, r := range l.c.Roles {
 		o.Roles = append(o.Roles, auth.Role{
 			Name: r.ID, TTL: r.CredentialTTL, MaxTTL: r.MaxCredentialTTL, MaxSession: r.MaxSession, Idle: r.Idle,
-			Allocations: r.Allocations, SessionBits: r.SessionBitRate, UserBits: r.UserBitRate, BytesPerDay: r.BytesPerDay,
+			Allocations: r.Allocations, SessionBits: r.SessionBitRate, UserBits: r.UserBitRate,
+			BytesPerDay: r.BytesPerDay, BytesPerMonth: r.BytesPerMonth,
+			AllocationsPerMinute: r.AllocationsPerMinute, AllocationsBurst: r.AllocationsBurst,
+			CredentialsPerMinute: r.CredentialsPerMinute, CredentialsBurst: r.CredentialsBurst,
 			RelayOnly: r.RelayOnly, Transports: roleTransports(r.Transports),
 		})
 	}

@@ -95,6 +95,8 @@ func (p *parts) snapshot() metrics.Snapshot {
 		m.UnknownNames = a.Strangers()
 	}
 	p.reloads.snapshot(&m)
+	p.fleet.snapshot(&m, p.begun)
+	m.Questions = st.Parked
 	snapshotTransports(&m, st)
 	snapshotPlane(&m, st)
 	snapshotStreams(&m, st.Streams)

@@ -128,7 +128,7 @@ func loadHost(file string) (*host, error) {
 	return h, err
 }
 
-// services are where the settings have this server listen.
+// services are where the settings have this server listen, and what it uses.
 func (s *settings) services() (all []netip.AddrPort) {
 	all = s.listening()
 	for _, list := range [][]endpoint{s.Issuer.Listen, s.Operator} {
@@ -138,7 +138,7 @@ func (s *settings) services() (all []netip.AddrPort) {
 			}
 		}
 	}
-	return all
+	return append(all, s.Store.servers()...)
 }
 
 func (h *host) checkRole(role string) error {

@@ -89,6 +89,8 @@ func (p *parts) runReload(ctx context.Context, sig *signals, log *logs) {
 			p.reload(log, "file")
 		case <-moved:
 			p.renew(log, "the network of this host is another one")
+		case <-p.fleet.met:
+			p.renew(log, "a server of Redis was not known")
 		case <-expiry.C:
 			p.renew(log, "lines have expired")
 		case <-sig.reload:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,8 @@ type revocations struct {
 	set  *auth.Revocations
 	file string     // none: nothing keeps them
 	mu   sync.Mutex // one save at a time
+
+	changed chan struct{} // by other nodes, and not saved yet
 }
 
 // openRevocations reads the file, if it is there, and sees that it can be written.
@@ -37,7 +40,7 @@ func openRevocations(file string, now time.Time) (*revocations, error) {
 
 // readRevocations reads the file, if it is there.
 func readRevocations(file string, now time.Time) (*revocations, error) {
-	r := &revocations{set: auth.NewRevocations(), file: file}
+	r := &revocations{set: auth.NewRevocations(), file: file, changed: make(chan struct{}, 1)}
 	if file == "" {
 		return r, nil
 	}
@@ -108,10 +111,10 @@ func (p *parts) revoke(x auth.Revocation) (revoked, error) {
 	if x.Kind == auth.RevokeKey && !s.hasKey(x.ID) {
 		done.Notes = append(done.Notes, "no issuer key, shared secret or static user of the configuration in force has this id")
 	}
-	if p.revoked.file == "" {
+	if p.revoked.file == "" && p.fleet.redis == nil {
 		done.Notes = append(done.Notes, "a restart forgets it: there is no credentials.revocations_file")
 	}
-	return done, p.kept(now)
+	return done, errors.Join(p.kept(now), p.spread(x, false))
 }
 
 // lift takes a revocation back; false: there is none.
@@ -120,7 +123,20 @@ func (p *parts) lift(x auth.Revocation) (found bool, err error) {
 		return false, nil
 	}
 	p.logs.Info("revocation lifted", "kind", x.Kind, "id", x.ID, "tenant", x.Tenant, "user", x.User)
-	return true, p.kept(time.Now())
+	return true, errors.Join(p.kept(time.Now()), p.spread(x, true))
+}
+
+// keepRevocations saves what other nodes have revoked, all that has come meanwhile
+// at once.
+func (p *parts) keepRevocations(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.revoked.changed:
+			_ = p.kept(time.Now()) // logged
+		}
+	}
 }
 
 func (p *parts) kept(now time.Time) error {

@@ -37,6 +37,8 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 		return badConfig{err}
 	}
 
+	defer p.fleet.join(log)() // others are asked for as long as a session may hold a place
+
 	// ---- Nothing above this line listens. ----
 
 	u := &up{settings: s, parts: p}
@@ -66,23 +68,35 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 		case <-ctx.Done():
 			return nil
 		}
-		if len(issuers) > 0 {
-			door, err := newIssuer(u, log)
-			if err != nil {
-				return err
-			}
-			p.issuer.Store(door)
-			issuers.serve(ctx, group, func() *http.Server { return strict(p.askers.guard(door.HTTPServer())) })
+		if err := u.serveRest(ctx, group, sig, log, issuers, operators); err != nil {
+			return err
 		}
-		operator := operatorHandler(p)
-		operators.serve(ctx, group, func() *http.Server { return metrics.HTTPServer(operator, log.Logger) })
-		group.Go(func() error { p.heart.run(ctx, own(u.turn, s.Listen), p.relay.Sessions, log); return nil })
-		group.Go(func() error { p.runReload(ctx, sig, log); return nil })
-		logServing(log, u)
 		return announced(ctx, u)
 	})
 	group.Go(func() error { p.runDrain(ctx, sig, s.Drain, log, stop); return nil })
 	return group.Wait()
+}
+
+// serveRest serves what is beside the relay, which listens.
+func (u *up) serveRest(ctx context.Context, group *errgroup.Group, sig *signals, log *logs, issuers, operators httpListeners) error {
+	p, s := u.parts, u.settings
+	turn, _ := u.uris()
+	p.uris.Store(&turn)
+	if len(issuers) > 0 {
+		door, err := newIssuer(u, log)
+		if err != nil {
+			return err
+		}
+		p.issuer.Store(door)
+		issuers.serve(ctx, group, func() *http.Server { return strict(p.askers.guard(door.HTTPServer())) })
+	}
+	operator := operatorHandler(p)
+	operators.serve(ctx, group, func() *http.Server { return metrics.HTTPServer(operator, log.Logger) })
+	group.Go(func() error { p.heart.run(ctx, own(u.turn, s.Listen), p.relay.Sessions, log); return nil })
+	group.Go(func() error { p.runReload(ctx, sig, log); return nil })
+	group.Go(func() error { p.keepRevocations(ctx); return nil })
+	logServing(log, u)
+	return nil
 }
 
 // runDrain waits for the first signal, serves the running sessions until there

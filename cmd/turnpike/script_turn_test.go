@@ -92,6 +92,27 @@ func scriptAllocate(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// reallocate asks for a relay until it is granted: a node that was told of a full
+// quota believes it for a second.
+func scriptReallocate(ts *testscript.TestScript, neg bool, args []string) {
+	scriptArgs(ts, !neg && len(args) == 1, "reallocate CLIENT")
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for late := time.After(patience); ; {
+		r, err := scriptBedOf(ts).clients[args[0]].Allocate()
+		ts.Check(err)
+		if r.OK() {
+			ts.Setenv(args[0], r.Relayed.String())
+			return
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			ts.Fatalf("Allocate: %s", r)
+		}
+	}
+}
+
 // refresh asks for seconds more; 0 ends the allocation.
 func scriptRefresh(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, !neg && len(args) == 2, "refresh CLIENT SECONDS")

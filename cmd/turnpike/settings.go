@@ -10,6 +10,7 @@ import (
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
+	"turnpike/ratelimit/redisstore"
 	"turnpike/relay"
 	"turnpike/relay/gate"
 	"turnpike/relay/stream"
@@ -39,6 +40,7 @@ type settings struct {
 	Policy     policySettings
 	Redirect   relay.Redirect
 	Limits     limitSettings
+	Store      storeSettings
 
 	Issuer   issuerSettings
 	Operator []endpoint // health and metrics; none: not served
@@ -98,8 +100,17 @@ type limitSettings struct {
 	relay.Limits
 	MaxLifetime time.Duration // of an allocation; the relay's default if 0
 	OldChannels bool
+	Rules       ratelimit.Rules         // of what nodes share
 	Replies     ratelimit.BudgetOptions // challenges, and Binding answers each
 	Failures    ratelimit.Rate          // wrong credentials of an address and port
+}
+
+// storeSettings say what this node has in common with others.
+type storeSettings struct {
+	Redis *redisstore.Options // nil: nothing, it is in memory
+	Node  string              // its name; any will do in memory
+	Zone  *time.Location      // of days and months; UTC if nil
+	Lease time.Duration       // of places; the default if 0
 }
 
 type issuerSettings struct {

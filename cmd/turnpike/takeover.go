@@ -40,6 +40,7 @@ func (p *parts) takeOver(s *settings, c *config.Config) error {
 	}
 	// ---- From here on nothing can fail. ----
 	p.obey(lists)
+	p.fleet.SetRules(s.rules())
 	p.askers.trust(s.Issuer.Proxies)
 	nonceKey := s.NonceKey
 	if c.Credentials.NonceKeyFile == "" {

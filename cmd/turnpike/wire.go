@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -22,6 +23,10 @@ type parts struct {
 	pools     []relay.Pool
 	access    access // at the start
 	ledger    *ratelimit.Ledger
+	fleet     *fleet
+	boot      string                   // names this start of the server
+	begun     time.Time                // when that was
+	uris      atomic.Pointer[[]string] // of the TURN listeners, once they listen
 	revoked   *revocations
 	relay     *relay.Server
 	heart     heart
@@ -36,7 +41,7 @@ type parts struct {
 
 // build turns settings into parts. It opens no socket.
 func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
-	p := &parts{pools: pools, logs: logs, reloads: reloads{file: s.File, configured: s.Configured, asked: make(chan chan reloaded)}}
+	p := &parts{pools: pools, logs: logs, boot: rand.Text(), begun: time.Now(), reloads: reloads{file: s.File, configured: s.Configured, asked: make(chan chan reloaded)}}
 	p.settings.Store(s)
 	p.reloads.since.Store(time.Now().Unix())
 	var err error
@@ -44,6 +49,9 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 		return nil, err
 	}
 	if p.ledger, err = ratelimit.NewLedger(ratelimit.LedgerOptions{}); err != nil {
+		return nil, err
+	}
+	if p.fleet, err = newFleet(s, p.ledger, ratelimit.SharedOptions{OnRevocation: p.heard, Describe: p.describe}, logs); err != nil {
 		return nil, err
 	}
 	host, err := hostnet.Read()
@@ -61,7 +69,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 		return nil, err
 	}
 	o.Clients = clients.Admits
-	o.Verifier, o.Ledger, o.Revocations = p.access.verifier, p.ledger, p.revoked.set
+	o.Verifier, o.Places, o.Revocations = p.access.verifier, p.fleet, p.revoked.set
 	o.Engines = min(cores(), 4)
 	if o.Replies, err = ratelimit.NewBudget(s.Limits.Replies); err != nil {
 		return nil, err
@@ -81,11 +89,16 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newPolicy(s.Policy, host, pools, slices.Concat(listening, p.services))
+		return newPolicy(s.Policy, host, pools, p.own())
 	}
 	o.Ended = func(r relay.Record) { logEnd(logs.records, r) }
 	p.relay, err = relay.New(o)
 	return p, err
+}
+
+// own are our own services and those that we use: peers of nobody.
+func (p *parts) own() []netip.AddrPort {
+	return slices.Concat(p.listening, p.services, p.fleet.own())
 }
 
 // listening are where the TURN listeners are to be.

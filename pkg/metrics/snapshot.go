@@ -52,6 +52,27 @@ type Snapshot struct {
 	// QuotaRefused counts reservations refused, by the quota that was full.
 	QuotaRefused map[string]uint64
 
+	// Limits count what the limits that nodes share have decided, by {limit, what}:
+	// refused, shadowed (would have been refused), unheard (the store could not be
+	// asked).
+	Limits map[[2]string]uint64
+	// StoreUp is 1 if what nodes share can be asked, StoreSilence how many seconds
+	// ago it was last found there.
+	StoreUp      int
+	StoreSilence float64
+	// StoreAway counts how often it could not be asked any more, StoreErrors each
+	// call that failed, StoreOperations the commands that it was given.
+	StoreAway, StoreErrors, StoreOperations uint64
+	// StoreLost counts what could not be told it for want of room, StoreSettled the
+	// accounts that were settled.
+	StoreLost, StoreSettled uint64
+	// Questions counts Allocates that waited for its answer, QuestionsWaiting those
+	// that do now.
+	Questions        uint64
+	QuestionsWaiting int
+	// Nodes is the nodes that share it and live.
+	Nodes int
+
 	// SessionsEnded counts sessions by what ended them.
 	SessionsEnded map[string]uint64
 	// Revocations is what is revoked: credentials, users and keys.

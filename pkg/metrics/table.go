@@ -42,6 +42,8 @@ var (
 	rule       = label{name: "rule"}
 	quota      = label{name: "quota"}
 	fault      = label{name: "fault"}
+	limit      = label{"limit", []string{"user", "tenant", "network", "rate", "mint", "bytes"}}
+	decision   = label{"decision", []string{"refused", "shadowed", "unheard"}}
 )
 
 // table is every family of ours. The Go runtime and process collectors and
@@ -94,6 +96,29 @@ var table = []family{
 		counter, []label{result}, func(s Snapshot) []sample { return byLabel(s.Auth) }},
 	{"turnpike_quota_rejected_total", "Allocations refused because a quota was used up, by quota.",
 		counter, []label{quota}, func(s Snapshot) []sample { return byLabel(s.QuotaRefused) }},
+
+	{"turnpike_limit_decisions_total", "Decisions of the limits that nodes share, by limit: refused, shadowed (would have been), unheard (made without the store).",
+		counter, []label{limit, decision}, func(s Snapshot) []sample { return byPair(s.Limits) }},
+	{"turnpike_store_up", "1 if the store of what nodes share can be asked, 0 if limits hold as their on_store_error says.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.StoreUp) }},
+	{"turnpike_store_silence_seconds", "How long ago the store was last found there; what is spent is settled as often.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.StoreSilence) }},
+	{"turnpike_store_away_total", "How often the store could not be asked any more.",
+		counter, nil, func(s Snapshot) []sample { return single(s.StoreAway) }},
+	{"turnpike_store_errors_total", "Calls of the store that failed.",
+		counter, nil, func(s Snapshot) []sample { return single(s.StoreErrors) }},
+	{"turnpike_store_operations_total", "Commands sent to Redis.",
+		counter, nil, func(s Snapshot) []sample { return single(s.StoreOperations) }},
+	{"turnpike_store_settled_total", "Settlements of bytes with the store.",
+		counter, nil, func(s Snapshot) []sample { return single(s.StoreSettled) }},
+	{"turnpike_store_lost_total", "What the store could not be told for want of room while it was away.",
+		counter, nil, func(s Snapshot) []sample { return single(s.StoreLost) }},
+	{"turnpike_store_questions_total", "Allocate requests that waited for the store.",
+		counter, nil, func(s Snapshot) []sample { return single(s.Questions) }},
+	{"turnpike_store_questions_waiting", "Allocate requests that wait for the store.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.QuestionsWaiting) }},
+	{"turnpike_nodes", "Nodes that share the store and live, this one among them.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.Nodes) }},
 
 	{"turnpike_sessions_ended_total", "Sessions that have ended, by reason.",
 		counter, []label{reason}, func(s Snapshot) []sample { return byLabel(s.SessionsEnded) }},

@@ -34,9 +34,9 @@
 // # What it can't promise
 //
 // Redis replicates without waiting. A fail-over may lose the newest second or so
-// of leases and grants. Grants are said again with the next settlement of their
-// holder, leases with the next renewal; until then as many may be let in beyond a
-// limit as were lost. The epoch tells of a server that was flushed or came back
+// of leases and grants. A node that noticed says all again at once, another with its
+// next settlement and renewal; until then as many may be let in beyond a limit as
+// were lost. The epoch tells of a server that was flushed or came back
 // empty, but not of one shard of a Cluster. Nodes that are cut off while the
 // memory is lost say what they hold when they are back, and no earlier.
 package redisstore

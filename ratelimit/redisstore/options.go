@@ -1,9 +1,11 @@
 package redisstore
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -30,6 +32,10 @@ type Options struct {
 	DialTimeout time.Duration // 500 ms
 	Timeout     time.Duration // of an operation; 200 ms
 	Pool        int           // connections to each server; 8
+
+	// Dialed is told of every connection where it goes to: Sentinel and Cluster name
+	// servers that nobody has configured. It must not wait.
+	Dialed func(net.Addr)
 }
 
 func (o *Options) complete() error {
@@ -63,7 +69,7 @@ func (o *Options) complete() error {
 }
 
 func (o *Options) client() redis.UniversalClient {
-	return redis.NewUniversalClient(&redis.UniversalOptions{
+	client := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: o.Addrs, MasterName: o.Master, IsClusterMode: o.Cluster, DB: o.DB, ClientName: "turnpike", DisableIdentity: true,
 		Username: o.Username, Password: o.Password,
 		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword, TLSConfig: o.TLS,
@@ -80,4 +86,32 @@ func (o *Options) client() redis.UniversalClient {
 		// begin with an error.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+	if o.Dialed == nil {
+		return client
+	}
+	if c, ok := client.(*redis.ClusterClient); ok {
+		c.OnNewNode(func(one *redis.Client) { one.AddHook(dialHook{o.Dialed}) })
+	} else {
+		client.AddHook(dialHook{o.Dialed})
+	}
+	return client
+}
+
+// dialHook tells of connections.
+type dialHook struct{ told func(net.Addr) }
+
+func (h dialHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		if err == nil {
+			h.told(conn.RemoteAddr())
+		}
+		return conn, err
+	}
+}
+
+func (dialHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (dialHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,6 +25,7 @@ type Store struct {
 	o       Options
 	client  redis.UniversalClient
 	breaker breaker
+	asked   atomic.Uint64
 }
 
 var errAway = ratelimit.ErrAway
@@ -41,6 +43,9 @@ func New(o Options) (*Store, error) {
 
 // Close ends all connections.
 func (s *Store) Close() error { return s.client.Close() }
+
+// Operations is how many commands Redis was asked to do.
+func (s *Store) Operations() uint64 { return s.asked.Load() }
 
 // fault reports whether an error says that the server is in no state to serve.
 func fault(ctx context.Context, err error) bool {

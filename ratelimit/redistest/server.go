@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // Server is a process.
@@ -22,7 +23,7 @@ type Server struct {
 	Addr string // 127.0.0.1:port
 	Port int
 
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	args []string
 	cmd  *exec.Cmd
@@ -30,7 +31,7 @@ type Server struct {
 }
 
 // Start runs a server with settings beyond the usual, as "--appendonly", "yes".
-func Start(t *testing.T, args ...string) *Server {
+func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t)
 	s.args = append([]string{"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.dir,
@@ -39,8 +40,9 @@ func Start(t *testing.T, args ...string) *Server {
 	return s
 }
 
-func newServer(t *testing.T) *Server {
+func newServer(t testing.TB) *Server {
 	t.Helper()
+	logging.Disable() // what the client says of a server that is meant to be dead
 	dir, err := os.MkdirTemp("", "redis")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +66,7 @@ func newServer(t *testing.T) *Server {
 }
 
 // freePort finds one whose number plus 10,000, a Cluster's bus, is a port too.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	for {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -97,7 +99,7 @@ func (s *Server) await() {
 }
 
 // Eventually fails the test unless something comes about within 30 s.
-func Eventually(t *testing.T, what string, is func() bool) {
+func Eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -2,10 +2,6 @@
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local v = redis.call('GET', KEYS[1])
-if not v then
-  v = ARGV[1] .. ' ' .. now
-  redis.call('SET', KEYS[1], v, 'PX', ARGV[2])
-elseif redis.call('PTTL', KEYS[1]) < ARGV[2] / 2 then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
+if not v then v = ARGV[1] .. ' ' .. now end
+redis.call('SET', KEYS[1], v, 'PX', ARGV[2]) -- in any case: a server that takes no writes is none
 return {v, now}
