@@ -75,6 +75,9 @@ func DefaultRole() Role {
 		Allocations: 20,
 		SessionBits: 20e6,
 		UserBits:    20e6,
+
+		AllocationsBurst: 20, // where there is a rate
+		CredentialsBurst: 20,
 	}
 }
 

@@ -45,9 +45,10 @@ func (a *account) limit(t terms, now time.Time) {
 	a.bytes.limit.Store(t.bytes)
 }
 
-// worthKeeping: somebody holds a place, or bytes spent today must be remembered.
+// worthKeeping: somebody holds a place, or bytes spent today must be remembered. Of
+// those that were taken ahead a [Shared] does.
 func (a *account) worthKeeping(today int64) bool {
-	return a.live > 0 || a.bytes.spent(today) > 0
+	return a.live > 0 || !a.bytes.advanced() && a.bytes.spent(today) > 0
 }
 
 // shard is a part of the table under one lock, held for a few map operations,

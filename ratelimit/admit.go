@@ -33,6 +33,9 @@ const known = time.Second
 func (s *Shared) Reserve(who Subject, lim Limits, now time.Time, done func(*Reservation, Refusal)) (r *Reservation, refusal Refusal, asked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if user, ok := who.account(OfUser); ok && s.crowdedLocked(user) {
+		return nil, AccountsFull, false
+	}
 	d := s.decideLocked(who, lim, now)
 	if d.refusal != None {
 		s.counts.refused[d.by].Add(1)

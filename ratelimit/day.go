@@ -100,6 +100,12 @@ func (d *daily) spent(today int64) int64 {
 	return 0
 }
 
+// advanced reports whether what is spent is taken ahead from what nodes share.
+func (d *daily) advanced() bool {
+	w := d.window.Load()
+	return w != nil && w.lease != nil
+}
+
 // exhausted reports whether not even one byte is left.
 func (d *daily) exhausted(today int64) bool {
 	limit := d.limit.Load()

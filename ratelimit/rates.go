@@ -115,7 +115,7 @@ func (s *Shared) Mint(ctx context.Context, who Subject, lim PerMinute) (RateAnsw
 	case retry > 0:
 		return RateAnswer{Retry: retry}, s.minted(false, RateReached)
 	}
-	if s.states[user] == nil && len(s.states) >= int(s.o.Ledger.maxAccounts) {
+	if s.crowdedLocked(user) {
 		return RateAnswer{Retry: time.Second}, s.minted(false, AccountsFull)
 	}
 	s.chargeLocked(s.stateLocked(user), rateCredentials, lim, true, now)

@@ -206,10 +206,24 @@ func (s *Shared) collectHoldsLocked(w *work, st *state, now time.Time, again boo
 }
 
 // dropGrantLocked forgets a grant of which nothing is spent today, nor to be told.
+// Where many are remembered it also forgets those that nothing limits, once the
+// store knows what was spent: users with random names are more than fit. Else they
+// stay for the day, since a new grant is a new holder in the store.
 func (s *Shared) dropGrantLocked(st *state) {
-	if g := st.grant; g.busy == nil && !g.stale && len(st.holds) == 0 && g.window.spent.Load() == 0 && g.spent == 0 && len(g.past) == 0 {
+	g := st.grant
+	if g.busy != nil || g.stale || len(st.holds) > 0 || len(g.past) > 0 {
+		return
+	}
+	spent := g.window.spent.Load()
+	told := g.spent == spent && g.upwards == spent && !g.limited()
+	if spent == 0 && g.spent == 0 || told && len(s.states) > int(s.o.Ledger.maxAccounts)/2 {
 		st.grant = nil
 	}
+}
+
+// crowdedLocked: there is no room for another user.
+func (s *Shared) crowdedLocked(user Account) bool {
+	return s.states[user] == nil && len(s.states) >= int(s.o.Ledger.maxAccounts)
 }
 
 func (s *Shared) renew(ctx context.Context, w *work) {

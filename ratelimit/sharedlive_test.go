@@ -1,10 +1,12 @@
 package ratelimit_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	. "turnpike/ratelimit"
+	"turnpike/ratelimit/memstore"
 )
 
 // A live session's user is held to other limits: this node's part of the other rate,
@@ -50,5 +52,59 @@ func TestSharedLimitsOfLiveSessions(t *testing.T) {
 	f.round()
 	if st := f.nodes[0].Stats(); st.Away {
 		t.Errorf("%+v", st)
+	}
+}
+
+// Users with random names come and go: what they have spent is told, and they are
+// forgotten. Those with a limit are remembered for the day, as many as there is room
+// for.
+func TestSharedForgetsUsers(t *testing.T) {
+	const most, users = 64, 1000
+	visit := func(s *Shared, now time.Time, i int, lim Limits) Refusal {
+		r, refusal, asked := s.Reserve(Subject{Tenant: "t", User: fmt.Sprint(i)}, lim, now, nil)
+		if asked {
+			t.Fatal("asked")
+		}
+		if refusal == None {
+			r.Confirm()
+			spend(r.Meter(), now, 10_000)
+			r.Release(now)
+		}
+		s.Round(true)
+		return refusal
+	}
+	c := &clock{at: noon}
+	store := memstore.New(c.now)
+	ledger, err := NewLedger(LedgerOptions{MaxAccounts: most})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewShared(SharedOptions{Ledger: ledger, Store: store, Now: c.now, Node: "n", Settling: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.pass(time.Second)
+	s.Round(true)
+	for i := range users {
+		c.pass(time.Second)
+		if why := visit(s, c.now(), i, Limits{UserAllocations: 5}); why != None {
+			t.Fatalf("user %d: %v", i, why)
+		}
+		if n := max(s.Stats().Accounts, ledger.Stats().Accounts); n > most {
+			t.Fatalf("%d accounts are remembered", n)
+		}
+	}
+	s.Round(true)
+	if used, err := s.Usage(t.Context(), Subject{Tenant: "t"}, c.now()); err != nil || used != users*10_000 {
+		t.Errorf("the tenant has spent %d, want %d; %v", used, users*10_000, err)
+	}
+	refused := 0
+	for i := range most {
+		if visit(s, c.now(), users+i, Limits{UserBytesPerDay: 1 << 30}) == AccountsFull {
+			refused++
+		}
+	}
+	if refused == 0 || refused > most/2+2 || s.Stats().Accounts > most+1 {
+		t.Errorf("%d of %d users with a limit found no room; %d accounts", refused, most, s.Stats().Accounts)
 	}
 }

@@ -116,6 +116,9 @@ func roleWords(r *auth.Role) string {
 	add(r.SessionBits > 0, "%d bit/s a session", r.SessionBits)
 	add(r.UserBits > 0, "%d bit/s a user", r.UserBits)
 	add(r.BytesPerDay > 0, "%d bytes a user and day", r.BytesPerDay)
+	add(r.BytesPerMonth > 0, "%d bytes a user and month", r.BytesPerMonth)
+	add(r.AllocationsPerMinute > 0, "%d allocations a minute", r.AllocationsPerMinute)
+	add(r.CredentialsPerMinute > 0, "%d credentials a minute", r.CredentialsPerMinute)
 	add(r.RelayOnly, "relays only")
 	return strings.Join(words, ", ")
 }

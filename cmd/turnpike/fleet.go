@@ -175,6 +175,7 @@ func (f *fleet) snapshot(m *metrics.Snapshot, begun time.Time) {
 		m.Limits[[2]string{name, "refused"}] = st.Refused[l]
 		m.Limits[[2]string{name, "shadowed"}] = st.Shadowed[l]
 		m.Limits[[2]string{name, "unheard"}] = st.Unheard[l]
+		m.Limits[[2]string{name, "over"}] = st.Over[l]
 	}
 	if st.Up {
 		m.StoreUp = 1

@@ -19,6 +19,7 @@ import (
 	"turnpike/pkg/issuer"
 	"turnpike/pkg/netpolicy"
 	"turnpike/ratelimit"
+	"turnpike/ratelimit/redisstore"
 	"turnpike/relay"
 	"turnpike/relay/gate"
 	"turnpike/relay/stream"
@@ -67,6 +68,11 @@ roles:
     session_bit_rate: 22
     user_bit_rate: 23
     bytes_per_day: 24
+    bytes_per_month: 57
+    allocations_per_minute: 58
+    allocations_burst: 59
+    credentials_per_minute: 60
+    credentials_burst: 61
     credential_ttl: 25s
     max_credential_ttl: 26s
     max_session: 27s
@@ -86,9 +92,17 @@ issuer:
 operator: {listen: ["127.0.0.1:4005"]}
 policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [{match: 10.3.4.0-10.3.4.255, ports: [5000-5001, 5003], comment: c, ticket: t}, {match: self, expires_at: 2020-01-01T00:00:00Z}],
   clients: {mode: allowlist, allow: [rfc1918], deny: [10.3.5.1]}, issuer_clients: {mode: allowlist, allow: [10.3.6.0/24], deny: [10.3.6.1]}, directory: lists, allow_empty: true}
-limits: {tenant_allocations: 41, permissions: 42, channels: 43, max_lifetime: 1201s, challenges_per_second: 44, challenges_burst: 45, network_challenges_per_second: 46, network_challenges_burst: 47,
+limits: {tenant_allocations: 41, network_allocations: 62, rules: [{id: network, strict: true, shadow: true, on_store_error: deny}], permissions: 42, channels: 43, max_lifetime: 1201s, challenges_per_second: 44, challenges_burst: 45, network_challenges_per_second: 46, network_challenges_burst: 47,
   all_challenges_per_second: 48, all_challenges_burst: 49, failures_per_second: 50, failures_burst: 52, new_peers_per_second: 53, new_peers_burst: 54}
 compatibility: {rfc5766_channels: true}
+store:
+  kind: redis
+  node: edge-1
+  zone: Europe/Berlin
+  lease: 63s
+  redis: {addresses: ["192.0.2.5:26379", "192.0.2.6:26379"], sentinel_master: m, database: 1, username: u, password_file: k1.key,
+    sentinel_username: su, sentinel_password_file: s1.secret, hash_key_file: nonce.key, prefix: "p:", dial_timeout: 64ms, timeout: 65ms, pool: 66,
+    tls: {enabled: true, ca_file: relay.pem, server_name: redis.example, certificate_file: relay.pem, key_file: relay.key}}
 redirect: {when: [draining, full, always], servers: ["198.51.100.7:4006"], domain: other.example.org}
 drain: {timeout: 51s}
 log: {level: warn, format: text}
@@ -133,6 +147,8 @@ func unusualWant(t *testing.T) *settings {
 		badConfigCheck(t, err)
 		return s
 	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	badConfigCheck(t, err)
 	var hash config.KeyHash
 	badConfigCheck(t, hash.UnmarshalText([]byte("sha256:"+keyHash)))
 	pool := func(bind, public, source string) relayAddr {
@@ -166,18 +182,20 @@ func unusualWant(t *testing.T) *settings {
 			Shared: []auth.Shared{{ID: "s1", Tenant: "t1", Role: "guest", Secret: secret(s1Text), MaxTTL: 24 * time.Second, IDRule: rule}, {ID: "s2", Role: "default", Secret: secret(inline2), IDRule: auth.NoUsers()}},
 			Static: []auth.StaticUser{{ID: "u1", Name: "una", Tenant: "t3", Role: "guest", Password: secret(inline3)}, {ID: "u2", Name: "u2", Role: "default", Key: key},
 				{ID: "u3", Name: "u3", Role: "default", Password: secret(u3Text)}},
-			Roles: []auth.Role{{Name: "guest", Allocations: 21, SessionBits: 22, UserBits: 23, BytesPerDay: 24,
+			Roles: []auth.Role{{Name: "guest", Allocations: 21, SessionBits: 22, UserBits: 23, BytesPerDay: 24, BytesPerMonth: 57,
+				AllocationsPerMinute: 58, AllocationsBurst: 59, CredentialsPerMinute: 60, CredentialsBurst: 61,
 				TTL: 25 * time.Second, MaxTTL: 26 * time.Second, MaxSession: 27 * time.Second, Idle: 28 * time.Second, RelayOnly: true, Transports: auth.TCP | auth.TLS},
 				plain}},
 		Revoked: "revoked.jsonl",
 		Policy: policySettings{Mode: netpolicy.AllowList,
-			Roles: map[string][]netpolicy.Line{"guest": {line("10.3.7.0/24", "48:13")}},
-			Allow: []netpolicy.Line{line("10.3.0.0/16", "59:35")},
-			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "59:56", Comment: "c", Ticket: "t",
+			Roles: map[string][]netpolicy.Line{"guest": {line("10.3.7.0/24", "53:13")}},
+			Allow: []netpolicy.Line{line("10.3.0.0/16", "64:35")},
+			Deny: []netpolicy.Line{{From: netip.MustParseAddr("10.3.4.0"), To: netip.MustParseAddr("10.3.4.255"), Place: "64:56", Comment: "c", Ticket: "t",
 				Ports: []netpolicy.PortRange{{First: 5000, Last: 5001}, {First: 5003, Last: 5003}}}},
-			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "60:38"}}, []netpolicy.Line{line("10.3.5.1/32", "60:55")}},
-			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "60:109")}, []netpolicy.Line{line("10.3.6.1/32", "60:130")}}},
-		Limits: limitSettings{Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, MaxLifetime: 1201 * time.Second, OldChannels: true,
+			Clients:       clientSettings{netpolicy.AllowList, []netpolicy.Line{{Preset: netpolicy.PresetRFC1918, Place: "65:38"}}, []netpolicy.Line{line("10.3.5.1/32", "65:55")}},
+			IssuerClients: clientSettings{netpolicy.AllowList, []netpolicy.Line{line("10.3.6.0/24", "65:109")}, []netpolicy.Line{line("10.3.6.1/32", "65:130")}}},
+		Limits: limitSettings{Limits: relay.Limits{TenantAllocations: 41, NetworkAllocations: 62, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, MaxLifetime: 1201 * time.Second, OldChannels: true,
+			Rules:   ratelimit.Rules{ratelimit.LimitNetwork: {Strict: true, Shadow: true, OnStoreError: ratelimit.Deny}},
 			Replies: ratelimit.BudgetOptions{Source: perSecond(44, 45), Network: perSecond(46, 47), All: perSecond(48, 49)}, Failures: perSecond(50, 52)},
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
@@ -187,7 +205,11 @@ func unusualWant(t *testing.T) *settings {
 			Proxies: issuer.Proxies{prefix("10.4.0.0/16")},
 			Host:    "turn.example.org", URIs: []string{"turn:edge.example.org:443?transport=tcp"}},
 		Operator: []endpoint{{network: "tcp4", address: "127.0.0.1:4005"}},
-		Drain:    51 * time.Second,
+		Store: storeSettings{Node: "edge-1", Zone: berlin, Lease: 63 * time.Second, Redis: &redisstore.Options{
+			Addrs: []string{"192.0.2.5:26379", "192.0.2.6:26379"}, Master: "m", DB: 1, Username: "u", Password: k1Text,
+			SentinelUsername: "su", SentinelPassword: s1Text, HashKey: []byte(nonce), Prefix: "p:",
+			DialTimeout: 64 * time.Millisecond, Timeout: 65 * time.Millisecond, Pool: 66}},
+		Drain: 51 * time.Second,
 	}
 }
 
@@ -213,7 +235,7 @@ func TestEveryKeyArrives(t *testing.T) {
 	o.Streams.TLS = nil
 	want := unusualWant(t)
 	wantOptions := relay.Options{Listen: want.Listen, Streams: want.Streams, Realm: "other", NonceKey: []byte(nonce),
-		Limits: relay.Limits{TenantAllocations: 41, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, OldChannels: true, DefaultFamily: gate.KeepFamily,
+		Limits: relay.Limits{TenantAllocations: 41, NetworkAllocations: 62, Permissions: 42, Channels: 43, NewPeers: perSecond(53, 54)}, OldChannels: true, DefaultFamily: gate.KeepFamily,
 		Redirect: want.Redirect, MaxLifetime: 1201 * time.Second, EndExpired: true}
 	if !reflect.DeepEqual(o, wantOptions) {
 		t.Errorf("the relay gets\n%+v, want\n%+v", o, wantOptions)
@@ -221,6 +243,11 @@ func TestEveryKeyArrives(t *testing.T) {
 	if got := s.Limits.failures(); got != (ratelimit.Options{PerSecond: 50, Burst: 52, Scope: ratelimit.Port}) {
 		t.Errorf("the budget of failures is %+v", got)
 	}
+	secure := s.Store.Redis.TLS
+	if secure == nil || secure.ServerName != "redis.example" || secure.RootCAs == nil || len(secure.Certificates) != 1 || secure.MinVersion != tls.VersionTLS12 {
+		t.Errorf("TLS to Redis: %+v", secure)
+	}
+	s.Store.Redis.TLS = nil
 	s.Certificate, s.Issuer.Certificate, s.Policy.At = nil, nil, time.Time{}
 	s.Revoked = filepath.Base(s.Revoked)
 	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny, s.Policy.Roles["guest"]} {
@@ -264,7 +291,7 @@ func TestUnusualSaysEveryKey(t *testing.T) {
 			secret := v.Type() == reflect.TypeFor[config.Secret]() // all print alike
 			return !v.IsZero() && (secret || !slices.Contains(usual[leaf.path], fmt.Sprint(v)))
 		}
-		if leaf.path != "Version" && !strings.HasPrefix(leaf.path, "ACME.") && !strings.HasPrefix(leaf.path, "origin") && !slices.ContainsFunc(leaf.values, differs) {
+		if leaf.path != "Version" && !strings.HasPrefix(leaf.path, "ACME.") && leaf.path != "Store.Redis.Cluster" && !strings.HasPrefix(leaf.path, "origin") && !slices.ContainsFunc(leaf.values, differs) {
 			t.Errorf("%s is as it is by default; say another value", leaf.path)
 		}
 	}

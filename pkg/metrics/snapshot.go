@@ -54,7 +54,7 @@ type Snapshot struct {
 
 	// Limits count what the limits that nodes share have decided, by {limit, what}:
 	// refused, shadowed (would have been refused), unheard (the store could not be
-	// asked).
+	// asked), over (let in beyond the limit).
 	Limits map[[2]string]uint64
 	// StoreUp is 1 if what nodes share can be asked, StoreSilence how many seconds
 	// ago it was last found there.

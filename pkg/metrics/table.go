@@ -43,7 +43,7 @@ var (
 	quota      = label{name: "quota"}
 	fault      = label{name: "fault"}
 	limit      = label{"limit", []string{"user", "tenant", "network", "rate", "mint", "bytes"}}
-	decision   = label{"decision", []string{"refused", "shadowed", "unheard"}}
+	decision   = label{"decision", []string{"refused", "shadowed", "unheard", "over"}}
 )
 
 // table is every family of ours. The Go runtime and process collectors and
@@ -97,7 +97,7 @@ var table = []family{
 	{"turnpike_quota_rejected_total", "Allocations refused because a quota was used up, by quota.",
 		counter, []label{quota}, func(s Snapshot) []sample { return byLabel(s.QuotaRefused) }},
 
-	{"turnpike_limit_decisions_total", "Decisions of the limits that nodes share, by limit: refused, shadowed (would have been), unheard (made without the store).",
+	{"turnpike_limit_decisions_total", "Decisions of the limits that nodes share, by limit: refused, shadowed (would have been), unheard (made without the store), over (let in beyond the limit, as was found out later).",
 		counter, []label{limit, decision}, func(s Snapshot) []sample { return byPair(s.Limits) }},
 	{"turnpike_store_up", "1 if the store of what nodes share can be asked, 0 if limits hold as their on_store_error says.",
 		gauge, nil, func(s Snapshot) []sample { return single(s.StoreUp) }},

@@ -44,6 +44,7 @@ type window struct {
 	total   int64
 	holders map[string]*holder
 	ends    time.Time
+	limited bool // it must not be forgotten before
 }
 
 // holder is what a node has of a window, and its last settlement.
@@ -51,12 +52,36 @@ type holder struct {
 	seq, has, bytes int64
 }
 
+// windowLocked is nil if there are too many.
 func (s *Store) windowLocked(a ratelimit.Account, w ratelimit.Window) *window {
 	k := windowKey{a, w.Name}
-	if s.windows[k] == nil {
-		s.windows[k] = &window{holders: map[string]*holder{}, ends: w.End.Add(w.Keep)}
+	x := s.windows[k]
+	if x == nil {
+		if len(s.windows) >= s.most && !s.evictLocked() {
+			return nil
+		}
+		x = &window{holders: map[string]*holder{}, ends: w.End.Add(w.Keep)}
+		s.windows[k] = x
 	}
-	return s.windows[k]
+	x.limited = x.limited || w.Limit != 0
+	return x
+}
+
+// evictLocked forgets what a user has spent that nothing limits, of a few windows
+// in no order. With random names users are more than fit, and nobody asks for them.
+func (s *Store) evictLocked() bool {
+	const tries = 64
+	n := 0
+	for k, w := range s.windows {
+		if k.account.Kind == ratelimit.OfUser && !w.limited {
+			delete(s.windows, k)
+			return true
+		}
+		if n++; n == tries {
+			break
+		}
+	}
+	return false
 }
 
 // Settle takes each settlement under the lock.
@@ -78,7 +103,9 @@ func (s *Store) settleLocked(x ratelimit.Settlement) ratelimit.Granted {
 	kept := make([]*window, len(x.Windows))
 	var last *holder // of the window that has heard the newest
 	for i, w := range x.Windows {
-		kept[i] = s.windowLocked(x.Account, w)
+		if kept[i] = s.windowLocked(x.Account, w); kept[i] == nil {
+			return ratelimit.Granted{} // nothing is let in that could not be counted
+		}
 		h := kept[i].holders[x.Holder]
 		if h == nil {
 			h = &holder{}

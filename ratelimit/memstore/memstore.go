@@ -16,6 +16,7 @@ type Store struct {
 	now  func() time.Time
 	born time.Time
 	id   string
+	most int // windows
 
 	mu      sync.Mutex // guards the following
 	swept   time.Time
@@ -31,10 +32,13 @@ type announced struct {
 	ends time.Time
 }
 
+// maxWindows is about 50 MB when full.
+const maxWindows = 1 << 17
+
 // New makes an empty store with a clock.
 func New(now func() time.Time) *Store {
 	return &Store{
-		now: now, born: now(), swept: now(), id: rand.Text(),
+		now: now, born: now(), swept: now(), id: rand.Text(), most: maxWindows,
 		leases:  map[ratelimit.Account]map[string]time.Time{},
 		rates:   map[rateKey]time.Time{},
 		windows: map[windowKey]*window{},

@@ -57,3 +57,35 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%d things are left", n)
 	}
 }
+
+// Memory is bounded: what nothing limits is forgotten first, and who has a limit and
+// can't be counted gets nothing.
+func TestBounded(t *testing.T) {
+	c := &clock{at: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	s := New(c.now)
+	s.most = 10
+	settle := func(kind ratelimit.Kind, name string, limit int64) ratelimit.Granted {
+		return s.Settle(t.Context(), []ratelimit.Settlement{{Account: ratelimit.Account{Kind: kind, Name: name}, Holder: "n/" + name, Seq: 1, Want: 5,
+			Windows: []ratelimit.Window{{Name: "d", Limit: limit, Have: 7, End: c.now().Add(time.Hour)}}}})[0]
+	}
+	settle(ratelimit.OfTenant, "", 0)
+	for i := range 100 {
+		settle(ratelimit.OfUser, fmt.Sprint("free", i), 0)
+	}
+	if len(s.windows) != 10 {
+		t.Errorf("%d windows, want 10", len(s.windows))
+	}
+	for i := range 20 {
+		want := int64(5)
+		if i >= 9 { // and one is the tenant's
+			want = 0
+		}
+		if got := settle(ratelimit.OfUser, fmt.Sprint("limited", i), 1000); got.Bytes != want || got.Err != nil {
+			t.Errorf("user %d with a limit got %+v, want %d bytes", i, got, want)
+		}
+	}
+	used, err := s.Usage(t.Context(), ratelimit.Account{Kind: ratelimit.OfTenant}, []string{"d"})
+	if err != nil || used[0] != 12 {
+		t.Errorf("the tenant has %d, want 12; %v", used, err)
+	}
+}

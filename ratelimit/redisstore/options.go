@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -68,7 +67,7 @@ func (o *Options) complete() error {
 	return errors.Join(errs...)
 }
 
-func (o *Options) client() redis.UniversalClient {
+func (o *Options) client(h hook) redis.UniversalClient {
 	client := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: o.Addrs, MasterName: o.Master, IsClusterMode: o.Cluster, DB: o.DB, ClientName: "turnpike", DisableIdentity: true,
 		Username: o.Username, Password: o.Password,
@@ -86,32 +85,10 @@ func (o *Options) client() redis.UniversalClient {
 		// begin with an error.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
-	if o.Dialed == nil {
-		return client
-	}
 	if c, ok := client.(*redis.ClusterClient); ok {
-		c.OnNewNode(func(one *redis.Client) { one.AddHook(dialHook{o.Dialed}) })
+		c.OnNewNode(func(one *redis.Client) { one.AddHook(h) })
 	} else {
-		client.AddHook(dialHook{o.Dialed})
+		client.AddHook(h)
 	}
 	return client
-}
-
-// dialHook tells of connections.
-type dialHook struct{ told func(net.Addr) }
-
-func (h dialHook) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := next(ctx, network, addr)
-		if err == nil {
-			h.told(conn.RemoteAddr())
-		}
-		return conn, err
-	}
-}
-
-func (dialHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-func (dialHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }

@@ -38,7 +38,9 @@ func New(o Options) (*Store, error) {
 	// The client would log every failure to dial. Each comes back as an error,
 	// and who asked counts it.
 	logging.Disable()
-	return &Store{o: o, client: o.client(), breaker: breaker{now: time.Now}}, nil
+	s := &Store{o: o, breaker: breaker{now: time.Now}}
+	s.client = o.client(hook{&s.asked, o.Dialed})
+	return s, nil
 }
 
 // Close ends all connections.

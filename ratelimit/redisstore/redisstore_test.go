@@ -3,7 +3,9 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -203,5 +205,38 @@ func TestCheck(t *testing.T) {
 	server.Kill()
 	if _, err := bad.Check(t.Context()); err == nil {
 		t.Error("a dead server has nothing to complain")
+	}
+}
+
+// Every server that a connection goes to is told, also those that only Sentinel or a
+// Cluster has named.
+func TestDialed(t *testing.T) {
+	alone, watched, cluster := redistest.Start(t), redistest.StartSentinel(t), redistest.StartCluster(t, 2)
+	for name, c := range map[string]struct {
+		o    Options
+		want []string
+	}{
+		"alone":    {Options{Addrs: []string{alone.Addr}}, []string{alone.Addr}},
+		"Sentinel": {Options{Addrs: watched.Sentinels, Master: watched.Master}, []string{watched.Primary.Addr}},
+		"Cluster":  {Options{Addrs: []string{cluster.Servers[0].Addr}, Cluster: true}, []string{cluster.Servers[0].Addr, cluster.Servers[1].Addr}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told sync.Map
+			c.o.Dialed = func(at net.Addr) { told.Store(at.String(), true) }
+			s := newStore(t, c.o)
+			for i := range 50 { // keys in every slot
+				if _, err := s.Usage(t.Context(), ratelimit.Account{Name: fmt.Sprint(i)}, []string{"d"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, at := range c.want {
+				if _, ok := told.Load(at); !ok {
+					t.Errorf("nothing was told of %s", at)
+				}
+			}
+			if s.Operations() < 50 {
+				t.Errorf("%d operations were counted of 50", s.Operations())
+			}
+		})
 	}
 }

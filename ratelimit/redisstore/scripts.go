@@ -109,7 +109,6 @@ func (s *Store) send(ctx context.Context, calls []call, cmds []*redis.Cmd, which
 		}
 	}
 	if p.Len() > 0 {
-		s.asked.Add(uint64(p.Len()))
 		_, _ = p.Exec(ctx) // each command has its error
 	}
 }

@@ -29,7 +29,6 @@ func (s *Store) Read(ctx context.Context, from ratelimit.Stream, after string, n
 	if after != "" {
 		start = "(" + after
 	}
-	s.asked.Add(1)
 	got, err := s.client.XRangeN(ctx, s.streamKey(from), start, "+", int64(n)).Result()
 	s.breaker.done(try, fault(ctx, err))
 	if err != nil {
