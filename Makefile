@@ -37,9 +37,10 @@ bench:
 	$(GO) test -run '^$$' -bench . ./...
 	$(GO) run ./relay/relaytest/versus $(VERSUS)
 
-# Many rounds of what make test runs once, and the floods at their full rate
-# (docs/attacks.md), which take root.
+# Many rounds of what make test runs once, the fleets' at full length (docs/redis.md),
+# and the floods at their full rate (docs/attacks.md), which take root.
 proof: floods
+	TURNPIKE_PROOF=1 $(GO) test -count=1 -v -timeout 30m -run '^TestFleet' ./cmd/turnpike
 	$(GO) test -race -count=10 -timeout 80m ./...
 
 FLOODS ?= --rounds 5 --repeat 2

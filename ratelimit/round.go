@@ -122,10 +122,12 @@ func (s *Shared) readEpoch(ctx context.Context) {
 		s.failedLocked(err)
 		return
 	}
-	if e.ID != s.epoch.ID || s.away == absent { // a fail-over keeps the epoch, and not the newest writes
-		s.again = true
+	now := s.o.Now()
+	if s.away == absent {
+		s.returnedLocked(e, now)
 	}
-	s.epoch, s.asOf, s.away = e, s.o.Now(), present
+	s.again = s.again || e.ID != s.epoch.ID
+	s.epoch, s.asOf, s.away = e, now, present
 }
 
 // collectLocked gathers the work. While the store is away there is none but to help

@@ -83,6 +83,7 @@ type Shared struct {
 	epoch  Epoch
 	asOf   time.Time // when the epoch was read
 	again  bool      // the epoch is new: say everything again
+	doubt  time.Time // until when others may not have said again what they hold
 	nodes  []Node
 	told   time.Time // when the registry was last asked
 	record []Entry   // that wait to be stored
@@ -186,10 +187,20 @@ func (s *Shared) tell(err error) {
 	}
 }
 
-// doubtfulLocked: the store was found empty just now, and others may not have said
-// yet what they hold.
+// returnedLocked ends an outage. What the store says is in doubt for a while if it
+// has lost its memory, or leases of others may have lapsed there: they come back up
+// to the longest rest later than this node.
+func (s *Shared) returnedLocked(e Epoch, now time.Time) {
+	s.again = true // a fail-over keeps the epoch, and not the newest writes
+	if e.ID != s.epoch.ID || now.Sub(s.asOf) > s.o.Lease/2-2*longestRest {
+		s.doubt = now.Add(s.o.Settling + longestRest)
+	}
+}
+
+// doubtfulLocked: the store was found empty just now, or is in doubt for another
+// reason, and others may not have said yet what they hold.
 func (s *Shared) doubtfulLocked(now time.Time) bool {
-	return s.asOf.IsZero() || s.epoch.Age+now.Sub(s.asOf) < s.o.Settling
+	return s.asOf.IsZero() || now.Before(s.doubt) || s.epoch.Age+now.Sub(s.asOf) < s.o.Settling
 }
 
 // unheardLocked reports whether a limit can't be held by what the store says.

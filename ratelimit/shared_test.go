@@ -436,3 +436,51 @@ func TestMidnight(t *testing.T) {
 		t.Errorf("%d in the next month", third)
 	}
 }
+
+// After an outage in which leases of others may have lapsed, nobody is let in by
+// what the store says before they had the time to say what they hold; after a
+// short one at once.
+func TestOutageLongerThanALease(t *testing.T) {
+	lim := Limits{UserAllocations: 1}
+	for outage, want := range map[time.Duration]Refusal{20 * time.Second: UserAllocations, 2 * time.Minute: StoreAway} {
+		f := newFleet(t, 2, all(Rule{Strict: true, OnStoreError: Deny}))
+		f.want(t, f.nodes[0], alice, lim, None)
+		f.round()
+		f.store.fail = func() (bool, bool) { return true, false }
+		f.round()
+		f.pass(outage)
+		f.store.fail = nil
+		f.nodes[1].Round(true) // the other is back later
+		f.want(t, f.nodes[1], alice, lim, want)
+		f.pass(6 * time.Second)
+		f.round()
+		f.nodes[0].Round(true)
+		f.want(t, f.nodes[1], alice, lim, want)
+		f.pass(5 * time.Second)
+		f.round()
+		f.want(t, f.nodes[1], alice, lim, UserAllocations)
+		f.want(t, f.nodes[1], Subject{User: "bob"}, lim, None)
+	}
+}
+
+// Memory that was lost during an outage is not believed either, however late a node
+// comes back to say what it holds.
+func TestMemoryLostInAnOutage(t *testing.T) {
+	lim := Limits{UserAllocations: 1}
+	f := newFleet(t, 2, all(Rule{Strict: true, OnStoreError: Deny}))
+	f.want(t, f.nodes[0], alice, lim, None)
+	f.round()
+	f.store.fail = func() (bool, bool) { return true, false }
+	f.round()
+	f.pass(10 * time.Second)
+	f.store.fail = nil
+	f.store.Store = memstore.New(f.now)
+	f.nodes[1].Round(true)
+	f.pass(6 * time.Second) // the longest rest of the other, which is beyond the settling
+	f.nodes[1].Round(true)
+	f.want(t, f.nodes[1], alice, lim, StoreAway)
+	f.nodes[0].Round(true)
+	f.pass(5 * time.Second)
+	f.round()
+	f.want(t, f.nodes[1], alice, lim, UserAllocations)
+}

@@ -27,7 +27,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(serveCommand(), checkCommand(), configCommand(), policyCommand(), secretCommand(), credentialsCommand(), apiKeyCommand(), snippetCommand(),
-		healthCommand(), reloadCommand(), revokeCommand(), loadCommand(), versionCommand())
+		healthCommand(), reloadCommand(), revokeCommand(), usageCommand(), loadCommand(), versionCommand())
 	return root
 }
 

@@ -109,7 +109,7 @@ func (l *loader) settings() *settings {
 			},
 			Failures: perSecond(c.Limits.FailuresPerSecond, c.Limits.FailuresBurst),
 		},
-		Store:    l.store(),
+		Store: l.store(), Accounting: c.Accounting,
 		Operator: endpoints(c.Operator.Listen),
 		Drain:    c.Drain.Timeout,
 	}

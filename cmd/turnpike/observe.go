@@ -96,6 +96,7 @@ func (p *parts) snapshot() metrics.Snapshot {
 	}
 	p.reloads.snapshot(&m)
 	p.fleet.snapshot(&m, p.begun)
+	p.accounts.snapshot(&m)
 	m.Questions = st.Parked
 	snapshotTransports(&m, st)
 	snapshotPlane(&m, st)
@@ -110,13 +111,15 @@ func (p *parts) snapshot() metrics.Snapshot {
 		m.Dropped[[2]string{"control", reason}] = n
 	}
 	snapshotGate(&m, st.Gate)
-	if door := p.issuer.Load(); door != nil {
-		snapshotIssuer(&m, door.Counters())
-	}
+	snapshotIssuer(&m, p.issuer.Load())
 	return m
 }
 
-func snapshotIssuer(m *metrics.Snapshot, c *issuer.Counters) {
+func snapshotIssuer(m *metrics.Snapshot, door *issuer.Server) {
+	if door == nil {
+		return
+	}
+	c := door.Counters()
 	m.Minted, m.IssuerRequests = c.Issued(), map[[2]string]uint64{}
 	for r := range issuer.NumRoutes {
 		route := issuer.Route(r)

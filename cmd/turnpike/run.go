@@ -38,6 +38,7 @@ func run(s *settings, sig *signals, log *logs, announced func(context.Context, *
 	}
 
 	defer p.fleet.join(log)() // others are asked for as long as a session may hold a place
+	defer p.accounts.run()()  // and records are kept until the last has ended
 
 	// ---- Nothing above this line listens. ----
 

@@ -41,6 +41,7 @@ type settings struct {
 	Redirect   relay.Redirect
 	Limits     limitSettings
 	Store      storeSettings
+	Accounting config.Accounting
 
 	Issuer   issuerSettings
 	Operator []endpoint // health and metrics; none: not served

@@ -100,7 +100,8 @@ func newIssuer(u *up, log *logs) (*issuer.Server, error) {
 	return issuer.New(issuer.Options{
 		Issuer: u.parts.access.issuer, Keys: u.settings.Issuer.Keys, Proxies: u.settings.Issuer.Proxies,
 		URIs: turn, STUN: stun, Log: log.Logger,
-		Issued:  func(i issuer.Issued) { logIssued(log.Logger, i) },
+		Mint: u.parts.mint, Usage: u.parts.usage, Nodes: u.parts.nodes,
+		Issued:  func(i issuer.Issued) { logIssued(log.Logger, i); u.parts.accounts.credential(i) },
 		Revoked: func(r issuer.Revoked) { logRevoked(log.Logger, r) },
 		Revoke: func(_ context.Context, r auth.Revocation) error {
 			_, err := u.parts.revoke(r)

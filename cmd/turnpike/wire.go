@@ -28,6 +28,7 @@ type parts struct {
 	begun     time.Time                // when that was
 	uris      atomic.Pointer[[]string] // of the TURN listeners, once they listen
 	revoked   *revocations
+	accounts  *accounts
 	relay     *relay.Server
 	heart     heart
 	reloads   reloads
@@ -53,6 +54,12 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 	}
 	if p.fleet, err = newFleet(s, p.ledger, ratelimit.SharedOptions{OnRevocation: p.heard, Describe: p.describe}, logs); err != nil {
 		return nil, err
+	}
+	if p.accounts, err = openAccounts(s.Store.Node, s.Accounting.File, logs.Logger); err != nil {
+		return nil, err
+	}
+	if s.Accounting.Stream {
+		p.accounts.stream = p.fleet.Record
 	}
 	host, err := hostnet.Read()
 	if err != nil {
@@ -91,7 +98,7 @@ func build(s *settings, pools []relay.Pool, logs *logs) (*parts, error) {
 		}
 		return newPolicy(s.Policy, host, pools, p.own())
 	}
-	o.Ended = func(r relay.Record) { logEnd(logs.records, r) }
+	o.Ended = p.accounts.ended(logs)
 	p.relay, err = relay.New(o)
 	return p, err
 }
@@ -131,6 +138,7 @@ func operatorHandler(p *parts) http.Handler {
 	mux.Handle("/", metrics.Health(p.unready))
 	mux.Handle("/reload", reloadHandler(p.reloads.asked))
 	mux.Handle("/revocations", revocationsHandler(p))
+	mux.Handle("/usage", usageHandler(p.usage))
 	mux.Handle("/metrics", metrics.New(version(), p.snapshot).Handler())
 	return mux
 }

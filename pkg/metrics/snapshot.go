@@ -85,6 +85,10 @@ type Snapshot struct {
 
 	// RecordsLost counts records of ended sessions that nobody took in time.
 	RecordsLost uint64
+	// AccountingWaiting is the bytes that wait for the accounting file,
+	// AccountingLost the records that found no room to wait.
+	AccountingWaiting int
+	AccountingLost    uint64
 	// LogLinesLost counts other lines that the log did not take in time.
 	LogLinesLost uint64
 

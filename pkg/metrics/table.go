@@ -133,6 +133,11 @@ var table = []family{
 	{"turnpike_session_records_lost_total", "Records of ended sessions that the log did not take in time.",
 		counter, nil, func(s Snapshot) []sample { return single(s.RecordsLost) }},
 
+	{"turnpike_accounting_waiting_bytes", "Records that wait for the accounting file.",
+		gauge, nil, func(s Snapshot) []sample { return single(s.AccountingWaiting) }},
+	{"turnpike_accounting_lost_total", "Records lost because the accounting file could not be written for too long.",
+		counter, nil, func(s Snapshot) []sample { return single(s.AccountingLost) }},
+
 	{"turnpike_log_lines_lost_total", "Log lines that the log did not take: too slow for them, full or gone.",
 		counter, nil, func(s Snapshot) []sample { return single(s.LogLinesLost) }},
 
