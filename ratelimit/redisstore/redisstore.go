@@ -73,9 +73,10 @@ func (s *Store) key(a ratelimit.Account, of string) string {
 	return s.o.Prefix + "{" + s.hash(strconv.Itoa(int(a.Kind)), a.Tenant, a.Name) + "}:" + of
 }
 
-// epochTTL outlasts every lease by far. Whatever is kept longer does not need an
-// epoch: a fleet that was away for a week holds nothing to say again.
-const epochTTL = 7 * 24 * time.Hour
+// epochTTL is less than any lease has left that is renewed in time. A clock that
+// jumps forward far enough to end leases ends the epoch too, and so decides
+// nothing until every node has said again what it holds. Nodes read it each second.
+const epochTTL = 30 * time.Second
 
 func (s *Store) epochKey() string { return s.o.Prefix + "{epoch}" }
 

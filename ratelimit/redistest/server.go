@@ -26,18 +26,26 @@ type Server struct {
 	t    testing.TB
 	dir  string
 	args []string
+	env  []string // beyond the test's own
 	cmd  *exec.Cmd
 	log  *os.File
+
+	clock string // of StartWithClock: the file that sets it
 }
 
 // Start runs a server with settings beyond the usual, as "--appendonly", "yes".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t)
+	s.start(args)
+	return s
+}
+
+func (s *Server) start(args []string) {
+	s.t.Helper()
 	s.args = append([]string{"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.dir,
 		"--save", "", "--maxmemory-policy", "noeviction", "--maxmemory", "100mb"}, args...)
 	s.run()
-	return s
 }
 
 func newServer(t testing.TB) *Server {
@@ -84,6 +92,7 @@ func freePort(t testing.TB) int {
 func (s *Server) run() {
 	s.t.Helper()
 	s.cmd = exec.Command("redis-server", s.args...)
+	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("redis-server: %v; make deps installs it", err)
