@@ -1,7 +1,9 @@
 package ratelimit_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,5 +108,67 @@ func TestSharedForgetsUsers(t *testing.T) {
 	}
 	if refused == 0 || refused > most/2+2 || s.Stats().Accounts > most+1 {
 		t.Errorf("%d of %d users with a limit found no room; %d accounts", refused, most, s.Stats().Accounts)
+	}
+}
+
+// BenchmarkSharedReserve is a place taken, confirmed and given back on a node that
+// keeps its accounts in memory, to hold against BenchmarkReserve.
+func BenchmarkSharedReserve(b *testing.B) {
+	ledger, err := NewLedger(LedgerOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := NewShared(SharedOptions{Ledger: ledger, Store: memstore.New(time.Now), Now: time.Now, Node: "n", Settling: time.Nanosecond})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	gone := make(chan struct{})
+	go func() { defer close(gone); s.Run(ctx) }()
+	defer func() { stop(); <-gone }()
+	lim := Limits{UserAllocations: 20, SessionBits: 20e6, UserBits: 20e6}
+	answers := make(chan *Reservation, 1)
+	done := func(r *Reservation, _ Refusal) { answers <- r }
+	i := 0
+	for b.Loop() {
+		i++
+		r, _, asked := s.Reserve(Subject{Tenant: "t", User: fmt.Sprint("user", i%10_000)}, lim, time.Now(), done)
+		if asked {
+			r = <-answers
+		}
+		if r == nil {
+			b.Fatal("refused")
+		}
+		r.Confirm()
+		r.Release(time.Now())
+	}
+}
+
+// A node that has ended is not taken for one that takes clients.
+func TestFarewellIsAnnounced(t *testing.T) {
+	store := memstore.New(time.Now)
+	ledger, err := NewLedger(LedgerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended atomic.Bool
+	s, err := NewShared(SharedOptions{Ledger: ledger, Store: store, Now: time.Now, Node: "n", Interval: 10 * time.Millisecond,
+		Describe: func() Node { return Node{Draining: ended.Load()} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	go func() { defer close(gone); s.Run(ctx) }()
+	for tick := time.NewTicker(time.Millisecond); len(s.Nodes()) == 0; <-tick.C {
+	}
+	if s.Nodes()[0].Draining {
+		t.Error("it drains while it runs")
+	}
+	ended.Store(true)
+	stop()
+	<-gone
+	if nodes, err := store.Nodes(t.Context()); err != nil || len(nodes) != 1 || !nodes[0].Draining {
+		t.Errorf("after its end there is %+v, %v", nodes, err)
 	}
 }
