@@ -66,6 +66,9 @@
 //     round, so that midnight drops no datagram.
 //   - Rates: allocations and credentials a minute. A strict one asks; another is
 //     held by each node alone, reported, and refused while the store says so.
+//   - Every user's bytes are counted. A node remembers as many accounts as its ledger
+//     has room for; when half of it is taken it forgets those that nothing limits and
+//     that the store knows all of.
 //   - A user's bit rate is divided by the places the nodes hold, as last heard.
 //
 // # When the store is away

@@ -11,6 +11,7 @@ const (
 	keepRecords   = 40 * 24 * time.Hour
 	maxWaiting    = 1 << 14 // records in memory while the store is away
 	readAtOnce    = 500
+	maxRevoked    = 1 << 18 // revocations in the store: who may revoke could fill it
 )
 
 // tellNodes announces this node and reads who else is there: now and then, and in
@@ -48,7 +49,7 @@ func (s *Shared) tellNodes(ctx context.Context) {
 // the same key within an hour one counts. It waits for the store, and no longer
 // than ctx: who revokes has to know whether it is done.
 func (s *Shared) Revoke(ctx context.Context, key string, payload []byte, keep time.Duration) error {
-	return s.o.Store.Append(ctx, Revocations, Entry{Key: key, Payload: payload}, keep, 0)
+	return s.o.Store.Append(ctx, Revocations, Entry{Key: key, Payload: payload}, keep, maxRevoked)
 }
 
 // followRevocations reads them by ID, when it is woken and once a second in any

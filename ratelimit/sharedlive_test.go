@@ -1,6 +1,7 @@
 package ratelimit_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -106,5 +107,38 @@ func TestSharedForgetsUsers(t *testing.T) {
 	}
 	if refused == 0 || refused > most/2+2 || s.Stats().Accounts > most+1 {
 		t.Errorf("%d of %d users with a limit found no room; %d accounts", refused, most, s.Stats().Accounts)
+	}
+}
+
+// BenchmarkSharedReserve is a place taken, confirmed and given back on a node that
+// keeps its accounts in memory, to hold against BenchmarkReserve.
+func BenchmarkSharedReserve(b *testing.B) {
+	ledger, err := NewLedger(LedgerOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := NewShared(SharedOptions{Ledger: ledger, Store: memstore.New(time.Now), Now: time.Now, Node: "n", Settling: time.Nanosecond})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	gone := make(chan struct{})
+	go func() { defer close(gone); s.Run(ctx) }()
+	defer func() { stop(); <-gone }()
+	lim := Limits{UserAllocations: 20, SessionBits: 20e6, UserBits: 20e6}
+	answers := make(chan *Reservation, 1)
+	done := func(r *Reservation, _ Refusal) { answers <- r }
+	i := 0
+	for b.Loop() {
+		i++
+		r, _, asked := s.Reserve(Subject{Tenant: "t", User: fmt.Sprint("user", i%10_000)}, lim, time.Now(), done)
+		if asked {
+			r = <-answers
+		}
+		if r == nil {
+			b.Fatal("refused")
+		}
+		r.Confirm()
+		r.Release(time.Now())
 	}
 }

@@ -23,6 +23,15 @@
 // they are taken from each connection at a pace, as is refused data, and
 // everything from a connection without a session.
 //
+// # Who has a place
+//
+// An Allocate takes a place with its user, tenant and network before pion hears of
+// it (place.go). Where that is for others to say, the Allocate is parked: its
+// session is in the table without an allocation, so a retransmission joins it; the
+// engine goes on; a stream is not read. Whatever has ended when the answer comes, a
+// place that was taken is given back. A full quota is answered 486, and 508 if it is
+// who has to be asked that is away: another server may serve the client.
+//
 // # Who is sent away
 //
 // An Allocate that is refused while draining (403) or for want of a port (508), or

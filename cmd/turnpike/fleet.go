@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -15,7 +16,8 @@ import (
 	"turnpike/ratelimit/redisstore"
 )
 
-// checkPatience is how long Redis may take to say how it is set up.
+// checkPatience is how long Redis may take to say how it is set up, and how soon it is
+// asked again.
 const checkPatience = 5 * time.Second
 
 // maxServers bounds those of Redis that are remembered: a name may stand for others
@@ -108,14 +110,15 @@ func (f *fleet) check(ctx context.Context, log *logs) {
 			}
 			return
 		}
-		if !f.Stats().Away && ctx.Err() == nil {
-			log.Warn("nobody knows how Redis is set up: it does not say", "error", err)
+		if errors.Is(err, redisstore.ErrCheckDenied) {
+			log.Warn("redis", "warning", err.Error())
 			return
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.back:
+		case <-time.After(checkPatience):
 		}
 	}
 }

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 )
+
+// ErrCheckDenied is the answer of Check where the ACL does not let it ask.
+var ErrCheckDenied = errors.New("redisstore: the user may not ask how the server is set up; give it +info")
 
 // Check asks every server that takes writes how it is set up and returns warnings
 // for the operator, each with its cure. An error means that one can't be asked.
@@ -32,6 +36,9 @@ func check(ctx context.Context, one redis.Cmdable) ([]string, error) {
 	info := map[string]string{}
 	for _, section := range []string{"server", "memory", "persistence", "replication"} {
 		text, err := one.Info(ctx, section).Result()
+		if redis.HasErrorPrefix(err, "NOPERM") {
+			return nil, fmt.Errorf("%w: %w", ErrCheckDenied, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("redisstore: INFO %s: %w", section, err)
 		}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -177,6 +178,10 @@ func TestACL(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+	server.Do("ACL", "SETUSER", "relay", "-info")
+	if _, err := s.Check(ctx); !errors.Is(err, ErrCheckDenied) {
+		t.Errorf("Check without +info: %v", err)
 	}
 	if err := s.client.FlushAll(ctx).Err(); err == nil {
 		t.Error("the user may flush")
