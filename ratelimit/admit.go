@@ -203,6 +203,7 @@ func (l *lease) confirm() {
 	for _, st := range l.states {
 		if h := st.holds[l]; h != nil && h.due.IsZero() {
 			h.due = now
+			s.hurryLocked(st) // the store holds it for a few seconds only
 		}
 	}
 }

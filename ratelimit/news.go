@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	announceEvery = 5 * time.Second
+	announceEvery = 3 * time.Second
 	announceTTL   = 3 * announceEvery
 	keepRecords   = 40 * 24 * time.Hour
 	maxWaiting    = 1 << 14 // records in memory while the store is away
@@ -14,20 +14,24 @@ const (
 	maxRevoked    = 1 << 18 // revocations in the store: who may revoke could fill it
 )
 
-// tellNodes announces this node and reads who else is there.
+// tellNodes announces this node and reads who else is there: now and then, and in
+// the next round when this node begins to drain, or ends to.
 func (s *Shared) tellNodes(ctx context.Context) {
+	var own Node
+	if s.o.Describe != nil {
+		own = s.o.Describe()
+	}
 	now := s.o.Now()
 	s.mu.Lock()
-	early := now.Sub(s.told) < announceEvery
+	early := now.Sub(s.told) < announceEvery && own.Draining == s.drains
 	s.mu.Unlock()
 	if early {
 		return
 	}
 	var err error
 	if s.o.Describe != nil {
-		n := s.o.Describe()
-		n.ID, n.Boot = s.o.Node, s.boot
-		err = s.o.Store.Announce(ctx, n, announceTTL)
+		own.ID, own.Boot = s.o.Node, s.boot
+		err = s.o.Store.Announce(ctx, own, announceTTL)
 	}
 	nodes, err2 := s.o.Store.Nodes(ctx)
 	s.mu.Lock()
@@ -38,7 +42,7 @@ func (s *Shared) tellNodes(ctx context.Context) {
 			return
 		}
 	}
-	s.nodes, s.told = nodes, now
+	s.nodes, s.told, s.drains = nodes, now, own.Draining
 }
 
 // Revoke publishes a revocation for all nodes, this one among them. Of calls with

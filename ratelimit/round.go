@@ -10,7 +10,7 @@ import (
 
 const (
 	askers      = 16 // questions on their way
-	longestRest = 5 * time.Second
+	longestRest = 2 * time.Second
 	patience    = 2 * time.Second // of a round with the store
 )
 

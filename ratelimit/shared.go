@@ -29,7 +29,7 @@ type SharedOptions struct {
 	// OnTransition is told once when the store can't be asked any more, with
 	// the reason, and once with nil when it can again.
 	OnTransition func(err error)
-	// Describe says what this node announces every 5 s; nil: nothing.
+	// Describe says what this node announces every 3 s; nil: nothing.
 	Describe func() Node
 	// OnRevocation is told of every revocation that somebody published, in order;
 	// after a restart of those again that the stream still has.
@@ -86,6 +86,7 @@ type Shared struct {
 	doubt  time.Time // until when others may not have said again what they hold
 	nodes  []Node
 	told   time.Time // when the registry was last asked
+	drains bool      // what it was told of this node
 	record []Entry   // that wait to be stored
 
 	counts sharedCounts
@@ -187,13 +188,17 @@ func (s *Shared) tell(err error) {
 	}
 }
 
+// late is how much later than this node another may come back from an outage: it
+// rests here, and its store does.
+const late = 5 * longestRest / 2
+
 // returnedLocked ends an outage. What the store says is in doubt for a while if it
-// has lost its memory, or leases of others may have lapsed there: they come back up
-// to the longest rest later than this node.
+// has lost its memory, or leases of others may have lapsed there, the first of which
+// are those that nobody has confirmed yet.
 func (s *Shared) returnedLocked(e Epoch, now time.Time) {
 	s.again = true // a fail-over keeps the epoch, and not the newest writes
-	if e.ID != s.epoch.ID || now.Sub(s.asOf) > s.o.Lease/2-2*longestRest {
-		s.doubt = now.Add(s.o.Settling + longestRest)
+	if e.ID != s.epoch.ID || now.Sub(s.asOf) > min(pending, s.o.Lease*2/3)-late-s.o.Interval {
+		s.doubt = now.Add(late + s.o.Settling/2)
 	}
 }
 

@@ -439,10 +439,10 @@ func TestMidnight(t *testing.T) {
 
 // After an outage in which leases of others may have lapsed, nobody is let in by
 // what the store says before they had the time to say what they hold; after a
-// short one at once.
+// short one it is believed at once.
 func TestOutageLongerThanALease(t *testing.T) {
 	lim := Limits{UserAllocations: 1}
-	for outage, want := range map[time.Duration]Refusal{20 * time.Second: UserAllocations, 2 * time.Minute: StoreAway} {
+	for outage, want := range map[time.Duration]Refusal{3 * time.Second: UserAllocations, 2 * time.Minute: StoreAway} {
 		f := newFleet(t, 2, all(Rule{Strict: true, OnStoreError: Deny}))
 		f.want(t, f.nodes[0], alice, lim, None)
 		f.round()

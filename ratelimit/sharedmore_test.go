@@ -220,3 +220,38 @@ func BenchmarkSharedTake(b *testing.B) {
 		})
 	}
 }
+
+// A node that begins to drain says so in its next round, and others know of it with
+// the next that they read.
+func TestDrainingIsToldAtOnce(t *testing.T) {
+	c := &clock{at: noon}
+	store := memstore.New(c.now)
+	ledger, err := NewLedger(LedgerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := Node{URIs: []string{"turn:a"}}
+	s, err := NewShared(SharedOptions{Ledger: ledger, Store: store, Now: c.now, Node: "a", Describe: func() Node { return own }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	announced := func() Node {
+		s.Round(true)
+		nodes, err := store.Nodes(t.Context())
+		if err != nil || len(nodes) != 1 {
+			t.Fatalf("%v, %v", nodes, err)
+		}
+		return nodes[0]
+	}
+	if n := announced(); n.Draining || n.ID != "a" {
+		t.Errorf("%+v", n)
+	}
+	own.Sessions = 7
+	if n := announced(); n.Sessions != 0 {
+		t.Error("each round is told of")
+	}
+	own.Draining = true
+	if n := announced(); !n.Draining || n.Sessions != 7 {
+		t.Errorf("it drains, and %+v is known", n)
+	}
+}

@@ -39,6 +39,10 @@ type nodeConfig struct {
 	lease  time.Duration
 	role   string // more of the role default
 	limits string // more of the limits
+
+	credentials string // more of the credentials
+	drain       time.Duration
+	more        string
 }
 
 // node is a process of its own.
@@ -51,7 +55,7 @@ type node struct {
 func (c nodeConfig) start(t *testing.T) *node {
 	t.Helper()
 	if c.lease == 0 {
-		c.lease = 90 * time.Second
+		c.lease = 85 * time.Second // the default
 	}
 	a := fleetNet.Addr().As4()
 	a[3] = byte(1 + c.n)
@@ -61,12 +65,12 @@ func (c nodeConfig) start(t *testing.T) *node {
 listen: [{address: "%s", transports: [udp]}]
 relay: {addresses: [{bind: %s}]}
 operator: {listen: ["%s"]}
-drain: {timeout: 0s}
-credentials: {shared_secrets: [{id: app, secret: %s}]}
+drain: {timeout: %v}
+credentials: {shared_secrets: [{id: app, secret: %s}], %s}
 roles: [{id: default, %s}]
 store: {kind: redis, node: n%d, lease: %v, redis: {%s, prefix: "%s"}}
 limits: {challenges_per_second: 100000, challenges_burst: 100000, network_challenges_per_second: 100000, network_challenges_burst: 100000, %s}
-`, n.at, n.at.Addr(), strings.TrimPrefix(n.operator, "http://"), fleetSecret, c.role, c.n, c.lease, c.redis, c.prefix, c.limits), 0o600))
+%s`, n.at, n.at.Addr(), strings.TrimPrefix(n.operator, "http://"), c.drain, fleetSecret, c.credentials, c.role, c.n, c.lease, c.redis, c.prefix, c.limits, c.more), 0o600))
 	n.server = serveConfigured(t, file)
 	n.MetricsURL = n.operator + "/metrics"
 	return n

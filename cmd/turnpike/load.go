@@ -160,7 +160,8 @@ func (l *loader) ring(s *settings) {
 		uris = []string{"turn:turn.example:3478?transport=udp"} // the real ones are made of checked parts
 	}
 	_, err = issuer.New(issuer.Options{Issuer: maker, Keys: s.Issuer.Keys, URIs: uris, Log: slog.New(slog.DiscardHandler),
-		Revoke: func(context.Context, auth.Revocation) error { return nil }})
+		Revoke: func(context.Context, auth.Revocation) error { return nil },
+		Usage:  func(context.Context, ratelimit.Subject, string) (issuer.Used, error) { return issuer.Used{}, nil }})
 	l.wrong("issuer", err)
 }
 

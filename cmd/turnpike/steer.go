@@ -16,17 +16,18 @@ func (p *parts) mint(ctx context.Context, who ratelimit.Subject, role *auth.Role
 	return issuer.Minted{Limit: limit, Refusal: refusal, Retry: answer.Retry}
 }
 
-// nodes are those that clients may be sent to; nil without a fleet. What others say
-// of themselves is a few seconds old, what this node is it knows.
+// nodes are those that clients may be sent to; nil without a fleet, and before it
+// was heard of. What others say of themselves is a few seconds old, what this node
+// is it knows.
 func (p *parts) nodes() []ratelimit.Node {
 	if p.fleet.redis == nil {
 		return nil
 	}
-	nodes, own := slices.Clone(p.fleet.Nodes()), p.settings.Load().Store.Node
-	for i := range nodes {
-		if nodes[i].ID == own {
-			nodes[i].Draining = p.describe().Draining
-		}
+	nodes, own := p.fleet.Nodes(), p.describe()
+	if nodes == nil {
+		return nil
 	}
-	return nodes
+	own.ID = p.settings.Load().Store.Node
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n ratelimit.Node) bool { return n.ID == own.ID })
+	return append(others, own)
 }

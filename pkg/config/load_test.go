@@ -37,7 +37,7 @@ func TestDefaults(t *testing.T) {
 		Limits: Limits{Rules: []Rule{}, MaxLifetime: 59 * time.Minute, Permissions: 64, Channels: 64, NewPeersPerSecond: 20, NewPeersBurst: 64, ChallengesPerSecond: 50, ChallengesBurst: 200,
 			NetworkChallengesPerSecond: 500, NetworkChallengesBurst: 2000, AllChallengesPerSecond: 20000, AllChallengesBurst: 40000,
 			FailuresPerSecond: 1, FailuresBurst: 10},
-		Store: Store{Kind: "memory", Zone: "UTC", Lease: 90 * time.Second, Redis: Redis{Addresses: []string{}, Prefix: "t:",
+		Store: Store{Kind: "memory", Zone: "UTC", Lease: 85 * time.Second, Redis: Redis{Addresses: []string{}, Prefix: "t:",
 			DialTimeout: 500 * time.Millisecond, Timeout: 200 * time.Millisecond, Pool: 8}},
 		Redirect: Redirect{When: []Occasion{}, Servers: []netip.AddrPort{}},
 		Drain:    Drain{Timeout: time.Hour},

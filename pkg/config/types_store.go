@@ -16,7 +16,7 @@ type Store struct {
 	Zone string `yaml:"zone" default:"UTC" unit:"time zone" apply:"restart"`
 	// For how long the places of a node that was killed stay taken. What lives is
 	// renewed three times as often.
-	Lease time.Duration `yaml:"lease" default:"90s" min:"3s" max:"1h" unit:"duration" apply:"restart"`
+	Lease time.Duration `yaml:"lease" default:"85s" min:"3s" max:"1h" unit:"duration" apply:"restart"`
 	// The server of kind redis.
 	Redis Redis `yaml:"redis"`
 }

@@ -124,7 +124,7 @@ func (s *Server) refuse(c *call, r *refusal) {
 	case Unauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Bearer realm="turnpike"`)
 	case NoNode:
-		c.w.Header().Set("Retry-After", "5") // nodes announce themselves so often
+		c.w.Header().Set("Retry-After", "3") // nodes announce themselves so often
 	}
 	c.write(code.status, "application/problem+json", problem{
 		Type:      "about:blank",

@@ -68,7 +68,7 @@ func TestSteering(t *testing.T) {
 	}
 	*nodes = []ratelimit.Node{draining}
 	w := b.post("")
-	if wantProblem(t, w, NoNode, ""); w.Header().Get("Retry-After") != "5" || len(b.records) != 201 {
+	if wantProblem(t, w, NoNode, ""); w.Header().Get("Retry-After") != "3" || len(b.records) != 201 {
 		t.Errorf("%v, %d records", w.Header(), len(b.records))
 	}
 	*nodes = nil // nothing is known of a fleet

@@ -9,7 +9,7 @@ import (
 const (
 	breakAfter   = 3 // failures in a row
 	shortestRest = 200 * time.Millisecond
-	longestRest  = 5 * time.Second
+	longestRest  = 2 * time.Second
 )
 
 // breaker keeps calls from a server that does not answer: closed it lets all

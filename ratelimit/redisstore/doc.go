@@ -29,7 +29,7 @@
 // Dialing takes 500 ms at most, an operation 200 ms, and one is tried again once:
 // every script may be repeated. After three failures in a row a breaker answers
 // [ratelimit.ErrAway] at once, and lets one call try after 200 ms, 400 ms and so
-// on up to 5 s, each shortened by chance.
+// on up to 2 s, each shortened by chance.
 //
 // # What it can't promise
 //
