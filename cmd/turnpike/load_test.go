@@ -88,7 +88,7 @@ issuer:
   public_host: turn.example.org
   uris: ["turn:edge.example.org:443?transport=tcp"]
   trusted_proxies: [10.4.0.0/16]
-  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s, may_revoke: true, mints_per_minute: 90, mints_burst: 55, client_mints_per_minute: 150, client_mints_burst: 56, networks: [10.5.0.0/16], origins: ["https://a.example"], allow_query_key: true}]
+  api_keys: [{id: a1, hash: "sha256:HASH", tenant: t2, roles: [guest, default], max_ttl: 31s, may_revoke: true, may_read_usage: true, mints_per_minute: 90, mints_burst: 55, client_mints_per_minute: 150, client_mints_burst: 56, networks: [10.5.0.0/16], origins: ["https://a.example"], allow_query_key: true}]
 operator: {listen: ["127.0.0.1:4005"]}
 policy: {mode: allowlist, allow: [10.3.0.0/16], deny: [{match: 10.3.4.0-10.3.4.255, ports: [5000-5001, 5003], comment: c, ticket: t}, {match: self, expires_at: 2020-01-01T00:00:00Z}],
   clients: {mode: allowlist, allow: [rfc1918], deny: [10.3.5.1]}, issuer_clients: {mode: allowlist, allow: [10.3.6.0/24], deny: [10.3.6.1]}, directory: lists, allow_empty: true}
@@ -105,6 +105,7 @@ store:
     tls: {enabled: true, ca_file: relay.pem, server_name: redis.example, certificate_file: relay.pem, key_file: relay.key}}
 redirect: {when: [draining, full, always], servers: ["198.51.100.7:4006"], domain: other.example.org}
 drain: {timeout: 51s}
+accounting: {file: records.jsonl, stream: true}
 log: {level: warn, format: text}
 `
 
@@ -200,11 +201,12 @@ func unusualWant(t *testing.T) *settings {
 		Redirect: relay.Redirect{Servers: []netip.AddrPort{at("198.51.100.7:4006")}, Domain: "other.example.org", Draining: true, Full: true, Always: true},
 		Issuer: issuerSettings{
 			Listen: []endpoint{{network: "tcp4", address: "127.0.0.1:4004"}, {network: "unix", address: "/run/issuer.sock"}},
-			Keys: []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second, MayRevoke: true,
+			Keys: []issuer.APIKey{{ID: "a1", Hash: hash, Tenant: "t2", Roles: []string{"guest", "default"}, MaxTTL: 31 * time.Second, MayRevoke: true, MayReadUsage: true,
 				Rate: ratelimit.Rate{PerSecond: 1.5, Burst: 55}, ClientRate: ratelimit.Rate{PerSecond: 2.5, Burst: 56}, Networks: []netip.Prefix{prefix("10.5.0.0/16")}, Origins: []string{"https://a.example"}, AllowQueryKey: true}},
 			Proxies: issuer.Proxies{prefix("10.4.0.0/16")},
 			Host:    "turn.example.org", URIs: []string{"turn:edge.example.org:443?transport=tcp"}},
-		Operator: []endpoint{{network: "tcp4", address: "127.0.0.1:4005"}},
+		Accounting: config.Accounting{File: "records.jsonl", Stream: true},
+		Operator:   []endpoint{{network: "tcp4", address: "127.0.0.1:4005"}},
 		Store: storeSettings{Node: "edge-1", Zone: berlin, Lease: 63 * time.Second, Redis: &redisstore.Options{
 			Addrs: []string{"192.0.2.5:26379", "192.0.2.6:26379"}, Master: "m", DB: 1, Username: "u", Password: k1Text,
 			SentinelUsername: "su", SentinelPassword: s1Text, HashKey: []byte(nonce), Prefix: "p:",
@@ -249,7 +251,7 @@ func TestEveryKeyArrives(t *testing.T) {
 	}
 	s.Store.Redis.TLS = nil
 	s.Certificate, s.Issuer.Certificate, s.Policy.At = nil, nil, time.Time{}
-	s.Revoked = filepath.Base(s.Revoked)
+	s.Revoked, s.Accounting.File = filepath.Base(s.Revoked), filepath.Base(s.Accounting.File)
 	for _, lines := range [][]netpolicy.Line{s.Policy.Allow, s.Policy.Deny, s.Policy.Clients.Allow, s.Policy.Clients.Deny, s.Policy.IssuerClients.Allow, s.Policy.IssuerClients.Deny, s.Policy.Roles["guest"]} {
 		for i := range lines {
 			_, lines[i].Place, _ = strings.Cut(lines[i].Place, "turnpike.yaml:")
