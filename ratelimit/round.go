@@ -313,9 +313,11 @@ func (s *Shared) report(ctx context.Context, w *work) {
 	}
 }
 
-// farewell ends what this node holds.
+// farewell ends what this node holds, and says what it is now: it would else be
+// handed out to clients until its announcement lapses.
 func (s *Shared) farewell() {
 	s.mu.Lock()
+	s.told = time.Time{}
 	for _, st := range s.states {
 		if len(st.holds) > 0 {
 			h := Holding{Account: st.account}

@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,5 +141,34 @@ func BenchmarkSharedReserve(b *testing.B) {
 		}
 		r.Confirm()
 		r.Release(time.Now())
+	}
+}
+
+// A node that has ended is not taken for one that takes clients.
+func TestFarewellIsAnnounced(t *testing.T) {
+	store := memstore.New(time.Now)
+	ledger, err := NewLedger(LedgerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended atomic.Bool
+	s, err := NewShared(SharedOptions{Ledger: ledger, Store: store, Now: time.Now, Node: "n", Interval: 10 * time.Millisecond,
+		Describe: func() Node { return Node{Draining: ended.Load()} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	go func() { defer close(gone); s.Run(ctx) }()
+	for tick := time.NewTicker(time.Millisecond); len(s.Nodes()) == 0; <-tick.C {
+	}
+	if s.Nodes()[0].Draining {
+		t.Error("it drains while it runs")
+	}
+	ended.Store(true)
+	stop()
+	<-gone
+	if nodes, err := store.Nodes(t.Context()); err != nil || len(nodes) != 1 || !nodes[0].Draining {
+		t.Errorf("after its end there is %+v, %v", nodes, err)
 	}
 }

@@ -56,7 +56,7 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": scriptExits, "secret": scriptSecret, "certificate": scriptCertificate,
 			"start": scriptStart, "signal": scriptSignal, "ended": scriptEnded,
-			"manager": scriptManager, "waitlog": scriptWaitLog, "mark": scriptMark, "expiring": scriptExpiring, "await": scriptAwait, "presents": scriptPresents,
+			"manager": scriptManager, "waitlog": scriptWaitLog, "apart": scriptApart, "mark": scriptMark, "expiring": scriptExpiring, "await": scriptAwait, "presents": scriptPresents,
 			"client": scriptClient, "allocate": scriptAllocate, "reallocate": scriptReallocate, "refresh": scriptRefresh, "bind": scriptBind, "relay": scriptRelay, "pour": scriptPour,
 			"nat": scriptNAT, "proxy": scriptProxy, "biddown": scriptBidDown, "redirected": scriptRedirected,
 			"credential": scriptCredential,
