@@ -26,8 +26,9 @@ func revokeCommand() *cobra.Command {
 		Use:   "revoke",
 		Short: "Take credentials back before they expire, and end their sessions",
 		Long: "Have a running server refuse a credential, a user's credentials, or all that a key has\n" +
-			"signed, and end the sessions that they began. It is in force on that server at once, and\n" +
-			"after a restart if credentials.revocations_file keeps it.\n\n" +
+			"signed, and end the sessions that they began. It is in force on that server at once, on\n" +
+			"those that share its Redis within two seconds, and after a restart if\n" +
+			"credentials.revocations_file or Redis keeps it.\n\n" +
 			"The server is asked at its operator.listen, http://IP:PORT or unix:PATH, from its own host.",
 		Args: cobra.NoArgs,
 	}
